@@ -1,0 +1,183 @@
+// Feature maps in lane layout: the images of a batch side by side in the SIMD lanes.
+#pragma once
+
+#include <normnet/core/error.hpp>
+#include <normnet/core/pack.hpp>
+#include <normnet/core/parallel.hpp>
+#include <normnet/core/shape.hpp>
+#include <normnet/core/tensor.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+namespace normnet::inline NORMNET_ABI {
+
+/// A border of zeros around every plane of a Batch, `height` rows above and below and `width` columns left and right. A padded
+/// convolution reads it instead of testing for the edge.
+struct Halo {
+  Index height = 0;
+  Index width = 0;
+
+  friend bool operator==(const Halo&, const Halo&) = default;
+
+  /// The smallest border that holds both.
+  friend Halo max(const Halo& a, const Halo& b) { return {std::max(a.height, b.height), std::max(a.width, b.width)}; }
+  bool holds(const Halo& other) const { return height >= other.height && width >= other.width; }
+};
+
+/// N x C x H x W feature maps, or N x F features (held as C = F, H = W = 1), with `Pack<T>::lanes` images side by side:
+///
+///     memory: [block][channel][y][x][lane]        image n = block * lanes + lane
+///
+/// What layers read and write is rows of packs: `row(block, channel, y)[x]`. The lanes past N of the last block are padding: blank
+/// images that travel along. In a gradient they are zero; no statistic, loss or result may read them.
+/// Borders are zero from the start, and nobody writes there.
+template <class T>
+class Batch {
+ public:
+  using Scalar = T;
+  static constexpr int lanes = Pack<T>::lanes;
+
+  Batch() = default;
+
+  /// All zeros. Throws Error when the shape is neither N x C x H x W nor N x F.
+  explicit Batch(Shape shape, Halo halo = {}) { reset(std::move(shape), halo); }
+
+  /// Copies a tensor of shape N x C x H x W or N x F.
+  static Batch from(const Tensor<T>& tensor, Halo halo = {}) {
+    Batch batch(tensor.shape(), halo);
+    const T* value = tensor.data();
+    for (Index n = 0; n < batch.images(); ++n) {
+      batch.for_each_pixel([&](Index c, Index y, Index x) { batch.row(n / lanes, c, y)[x].set(static_cast<int>(n % lanes), *value++); });
+    }
+    return batch;
+  }
+
+  /// The images without padding lanes and borders, in the batch's shape.
+  Tensor<T> to_tensor() const {
+    Tensor<T> tensor(shape_);
+    T* value = tensor.data();
+    for (Index n = 0; n < images(); ++n) {
+      for_each_pixel([&](Index c, Index y, Index x) { *value++ = row(n / lanes, c, y)[x][static_cast<int>(n % lanes)]; });
+    }
+    return tensor;
+  }
+
+  /// Takes another shape or border. Memory is kept, and with it whatever it holds, when only the number of images changes and the
+  /// blocks fit; otherwise the batch is all zeros afterwards. Throws Error as the constructor does.
+  void reset(Shape shape, Halo halo = {}) {
+    if (shape.rank() != 4 && shape.rank() != 2) fail("Batch: expected a shape N x C x H x W or N x F, got ", shape);
+    const bool features = shape.rank() == 2;
+    const Index channels = shape[1], height = features ? 1 : shape[2], width = features ? 1 : shape[3];
+    const Index blocks = (shape[0] + lanes - 1) / lanes;
+    const Index block_stride = channels * (height + 2 * halo.height) * (width + 2 * halo.width);
+    const bool same_planes = channels == channels_ && height == height_ && width == width_ && halo == halo_;
+    const Index packs = blocks * block_stride;
+    if (!same_planes || packs > static_cast<Index>(packs_.size())) {
+      packs_.clear();
+      packs_.resize(static_cast<std::size_t>(packs), Pack<T>(T(0)));
+    }
+    shape_ = std::move(shape);
+    channels_ = channels;
+    height_ = height;
+    width_ = width;
+    blocks_ = blocks;
+    halo_ = halo;
+    row_stride_ = width + 2 * halo.width;
+    channel_stride_ = row_stride_ * (height + 2 * halo.height);
+  }
+
+  const Shape& shape() const { return shape_; }
+  Index images() const { return shape_.rank() == 0 ? 0 : shape_[0]; }
+  Index channels() const { return channels_; }
+  Index height() const { return height_; }
+  Index width() const { return width_; }
+  Index plane() const { return height_ * width_; }
+  const Halo& halo() const { return halo_; }
+  bool empty() const { return images() == 0; }
+
+  /// Blocks of `lanes` images; the last may hold fewer.
+  Index blocks() const { return blocks_; }
+
+  /// The images in a block: `lanes`, or fewer in the last.
+  int images_in(Index block) const { return static_cast<int>(std::min<Index>(lanes, images() - block * lanes)); }
+
+  /// The packs of one row, from pixel 0 on; valid for y in [-halo.height, H + halo.height) and x in [-halo.width, W + halo.width).
+  Pack<T>* row(Index block, Index channel, Index y) { return packs_.data() + offset(block, channel, y); }
+  const Pack<T>* row(Index block, Index channel, Index y) const { return packs_.data() + offset(block, channel, y); }
+
+  /// Distances, in packs, between vertical neighbours, between channels, and between blocks.
+  Index row_stride() const { return row_stride_; }
+  Index channel_stride() const { return channel_stride_; }
+  Index block_stride() const { return channel_stride_ * channels_; }
+
+  /// True when every channel's pixels stand without gaps.
+  bool contiguous() const { return halo_ == Halo{}; }
+
+  /// One value. Throws Error out of range.
+  T at(Index n, Index c, Index y = 0, Index x = 0) const {
+    check(n, c, y, x);
+    return row(n / lanes, c, y)[x][static_cast<int>(n % lanes)];
+  }
+  void set(Index n, Index c, Index y, Index x, T value) {
+    check(n, c, y, x);
+    row(n / lanes, c, y)[x].set(static_cast<int>(n % lanes), value);
+  }
+
+  /// Writes `value` to every pixel of every lane, not to the border.
+  void fill(T value) {
+    for (Index block = 0; block < blocks(); ++block) {
+      for_each_pixel([&](Index c, Index y, Index x) { row(block, c, y)[x] = Pack<T>(value); });
+    }
+  }
+
+  /// Copies the pixels of a batch of the same extents; borders may differ. Throws Error when the extents differ.
+  void copy_from(const Batch& other) {
+    if (images() != other.images() || channels() != other.channels() || height() != other.height() || width() != other.width()) {
+      fail("Batch: cannot copy ", other.shape(), " to ", shape());
+    }
+    parallel_for_2d(blocks(), channels(), plane(), [&](Index block, Index c) {
+      for (Index y = 0; y < height(); ++y) std::copy_n(other.row(block, c, y), width(), row(block, c, y));
+    });
+  }
+
+  /// Sets the padding lanes of the last block to zero, as a gradient must have them.
+  void clear_padding_lanes() {
+    if (empty() || images_in(blocks() - 1) == lanes) return;
+    const Index block = blocks() - 1;
+    for_each_pixel([&](Index c, Index y, Index x) { row(block, c, y)[x] = keep_lanes(row(block, c, y)[x], images_in(block)); });
+  }
+
+  /// The memory it holds, in bytes.
+  std::size_t bytes() const { return packs_.size() * sizeof(Pack<T>); }
+
+ private:
+  Index offset(Index block, Index channel, Index y) const {
+    return block * block_stride() + channel * channel_stride_ + (y + halo_.height) * row_stride_ + halo_.width;
+  }
+
+  template <class F>
+  void for_each_pixel(F f) const {
+    for (Index c = 0; c < channels_; ++c) {
+      for (Index y = 0; y < height_; ++y) {
+        for (Index x = 0; x < width_; ++x) f(c, y, x);
+      }
+    }
+  }
+
+  void check(Index n, Index c, Index y, Index x) const {
+    const auto inside = [](Index i, Index extent) { return i >= 0 && i < extent; };
+    if (!inside(n, images()) || !inside(c, channels()) || !inside(y, height()) || !inside(x, width())) {
+      fail("Batch ", shape_, ": no element (", n, ", ", c, ", ", y, ", ", x, ")");
+    }
+  }
+
+  Shape shape_;
+  Index channels_ = 0, height_ = 0, width_ = 0, blocks_ = 0;
+  Index row_stride_ = 0, channel_stride_ = 0;
+  Halo halo_;
+  std::vector<Pack<T>, AlignedAllocator<Pack<T>>> packs_;
+};
+
+}  // namespace normnet::inline NORMNET_ABI

@@ -1,0 +1,145 @@
+// The SIMD register as a value: Pack<T> holds one scalar of each image of a block.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+// What is compiled for different instruction sets must not meet under one name in a program: everything that depends on the
+// width of a Pack lives in the inline namespace NORMNET_ABI, so that the linker keeps the versions apart.
+#if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
+#include <normnet/core/plain_vector.hpp>
+#define NORMNET_ABI plain
+#define NORMNET_PACK_BYTES 16
+#elif defined(__AVX512F__)
+#define NORMNET_ABI avx512
+#define NORMNET_PACK_BYTES 64
+#elif defined(__AVX2__) && defined(__FMA__)
+#define NORMNET_ABI avx2
+#define NORMNET_PACK_BYTES 32
+#elif defined(__AVX__)
+#define NORMNET_ABI avx
+#define NORMNET_PACK_BYTES 32
+#elif defined(__SSE2__)
+#define NORMNET_ABI sse2
+#define NORMNET_PACK_BYTES 16
+#elif defined(__ARM_NEON)
+#define NORMNET_ABI neon
+#define NORMNET_PACK_BYTES 16
+#else
+#define NORMNET_ABI generic
+#define NORMNET_PACK_BYTES 16
+#endif
+
+#if defined(__AVX512F__)
+#define NORMNET_SIMD_REGISTERS 32
+#else
+#define NORMNET_SIMD_REGISTERS 16
+#endif
+
+#if defined(__GNUC__) || defined(__clang__)
+#define NORMNET_INLINE [[gnu::always_inline]] inline
+#else
+#define NORMNET_INLINE inline
+#endif
+
+#define NORMNET_STRING_(text) #text
+#define NORMNET_STRING(text) NORMNET_STRING_(text)
+
+namespace normnet::inline NORMNET_ABI {
+
+/// The instruction set that this translation unit was compiled for: "avx512", "avx2", "avx", "sse2", "neon", "generic" or "plain".
+inline constexpr std::string_view simd_name = NORMNET_STRING(NORMNET_ABI);
+
+/// The registers that kernels may fill before they spill.
+inline constexpr int simd_registers = NORMNET_SIMD_REGISTERS;
+
+/// One vector register of the native width. In a Batch, lane l of a Pack belongs to image l of its block; arithmetic is lane by lane.
+/// A wider type than the machine's register is lowered to memory traffic, so the width is never anything but native.
+template <class T>
+struct Pack {
+  static constexpr int lanes = NORMNET_PACK_BYTES / static_cast<int>(sizeof(T));
+
+#if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
+  using Vector = PlainVector<T, lanes>;
+#else
+  typedef T Vector __attribute__((vector_size(NORMNET_PACK_BYTES), may_alias));
+#endif
+
+  Vector v;
+
+  Pack() = default;
+  NORMNET_INLINE explicit Pack(const Vector& vector) : v(vector) {}
+
+  /// The same value in every lane.
+  NORMNET_INLINE explicit Pack(T value) {
+#if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
+    for (int lane = 0; lane < lanes; ++lane) v[lane] = value;
+#else
+    v = value - Vector{};  // x - 0 is x for every x, also for -0
+#endif
+  }
+
+  NORMNET_INLINE T operator[](int lane) const { return v[lane]; }
+  NORMNET_INLINE void set(int lane, T value) { v[lane] = value; }
+
+  NORMNET_INLINE friend Pack operator+(const Pack& a, const Pack& b) { return Pack(a.v + b.v); }
+  NORMNET_INLINE friend Pack operator-(const Pack& a, const Pack& b) { return Pack(a.v - b.v); }
+  NORMNET_INLINE friend Pack operator*(const Pack& a, const Pack& b) { return Pack(a.v * b.v); }
+  NORMNET_INLINE friend Pack operator/(const Pack& a, const Pack& b) { return Pack(a.v / b.v); }
+  NORMNET_INLINE Pack& operator+=(const Pack& other) { return *this = *this + other; }
+  NORMNET_INLINE Pack& operator*=(const Pack& other) { return *this = *this * other; }
+
+  /// Lane by lane: a < b ? if_true : if_false, and likewise below.
+  NORMNET_INLINE friend Pack select_less(const Pack& a, const Pack& b, const Pack& if_true, const Pack& if_false) {
+    return select(a.v < b.v, if_true, if_false);
+  }
+  NORMNET_INLINE friend Pack select_greater(const Pack& a, const Pack& b, const Pack& if_true, const Pack& if_false) {
+    return select(a.v > b.v, if_true, if_false);
+  }
+  NORMNET_INLINE friend Pack select_equal(const Pack& a, const Pack& b, const Pack& if_true, const Pack& if_false) {
+    return select(a.v == b.v, if_true, if_false);
+  }
+
+  /// The greater value of each lane; b where a is not a number.
+  NORMNET_INLINE friend Pack max(const Pack& a, const Pack& b) { return select_greater(a, b, a, b); }
+  NORMNET_INLINE friend Pack min(const Pack& a, const Pack& b) { return select_less(a, b, a, b); }
+
+  /// The sum of all lanes, always in the same order of additions.
+  NORMNET_INLINE friend T sum(const Pack& a) {
+    T partial[lanes];
+    for (int lane = 0; lane < lanes; ++lane) partial[lane] = a[lane];
+    for (int width = lanes / 2; width > 0; width /= 2) {
+      for (int lane = 0; lane < width; ++lane) partial[lane] += partial[lane + width];
+    }
+    return partial[0];
+  }
+
+  /// f of each lane: for functions that have no vector form here, such as exp.
+  template <class F>
+  NORMNET_INLINE friend Pack map(const Pack& a, F f) {
+    Pack result;
+    for (int lane = 0; lane < lanes; ++lane) result.set(lane, f(a[lane]));
+    return result;
+  }
+
+  /// The first `count` lanes; zero, whatever stood there, in the others.
+  NORMNET_INLINE friend Pack keep_lanes(const Pack& a, int count) {
+    Pack result(T(0));
+    for (int lane = 0; lane < count; ++lane) result.set(lane, a[lane]);
+    return result;
+  }
+
+ private:
+  template <class Mask>
+  NORMNET_INLINE static Pack select(const Mask& mask, const Pack& if_true, const Pack& if_false) {
+#if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
+    Pack result;
+    for (int lane = 0; lane < lanes; ++lane) result.set(lane, mask[lane] ? if_true[lane] : if_false[lane]);
+    return result;
+#else
+    return Pack(mask ? if_true.v : if_false.v);
+#endif
+  }
+};
+
+}  // namespace normnet::inline NORMNET_ABI

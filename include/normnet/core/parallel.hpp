@@ -1,0 +1,72 @@
+// Parallel loops over OpenMP; the same loops on one thread where it is missing.
+#pragma once
+
+#include <normnet/core/shape.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+namespace normnet {
+
+namespace detail {
+inline std::atomic<int> requested_threads{0};  // 0: as many as OpenMP offers
+}
+
+/// The threads that parallel loops use from now on; 0 returns to the default, all that OpenMP offers (OMP_NUM_THREADS).
+/// No result depends on this number. Throws Error when it is negative.
+inline void set_num_threads(int threads) {
+  if (threads < 0) fail("set_num_threads: expected at least 0 threads, got ", threads);
+  detail::requested_threads = threads;
+}
+
+/// The threads that parallel loops use; 1 without OpenMP.
+inline int num_threads() {
+#ifdef _OPENMP
+  const int requested = detail::requested_threads;
+  return requested > 0 ? requested : omp_get_max_threads();
+#else
+  return 1;
+#endif
+}
+
+/// Below this many vector operations a loop costs less than waking threads for it.
+inline constexpr Index parallel_threshold = 8192;
+
+/// Calls f(i) for every i in [0, count), on several threads when count * cost, in vector operations, is worth it.
+/// Neighbouring i go to the same thread, so that successive loops over the blocks of a batch find them in its cache.
+/// The calls must not depend on each other. An exception from f is rethrown here, after the other calls.
+template <class F>
+void parallel_for(Index count, Index cost, F&& f) {
+#ifdef _OPENMP
+  const int threads = static_cast<int>(std::min<Index>(num_threads(), count));
+  if (threads > 1 && count * cost >= parallel_threshold && !omp_in_parallel()) {
+    std::exception_ptr failure;
+#pragma omp parallel for num_threads(threads) schedule(static)
+    for (Index i = 0; i < count; ++i) {
+      try {
+        f(i);
+      } catch (...) {
+#pragma omp critical(normnet_parallel_for)
+        failure = std::current_exception();
+      }
+    }
+    if (failure) std::rethrow_exception(failure);
+    return;
+  }
+#endif
+  (void)cost;
+  for (Index i = 0; i < count; ++i) f(i);
+}
+
+/// Calls f(i, j) for every i in [0, outer) and j in [0, inner), as parallel_for does.
+template <class F>
+void parallel_for_2d(Index outer, Index inner, Index cost, F&& f) {
+  parallel_for(outer * inner, cost, [&](Index item) { f(item / inner, item % inner); });
+}
+
+}  // namespace normnet

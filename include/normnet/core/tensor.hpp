@@ -1,0 +1,130 @@
+// Dense row-major tensors: parameters, images and logits at the API's edge, files.
+#pragma once
+
+#include <normnet/core/eigen.hpp>
+#include <normnet/core/error.hpp>
+#include <normnet/core/shape.hpp>
+
+#include <algorithm>
+#include <array>
+#include <concepts>
+#include <memory>
+#include <new>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace normnet {
+
+/// Allocates storage at 64-byte boundaries: a cache line, and the widest SIMD register.
+template <class T>
+struct AlignedAllocator {
+  using value_type = T;
+  static constexpr std::align_val_t alignment{64};
+
+  AlignedAllocator() = default;
+  template <class U>
+  AlignedAllocator(const AlignedAllocator<U>&) {}
+
+  T* allocate(std::size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), alignment)); }
+  void deallocate(T* memory, std::size_t) { ::operator delete(memory, alignment); }
+  friend bool operator==(const AlignedAllocator&, const AlignedAllocator&) { return true; }
+};
+
+/// A dense tensor in row-major order: the last index varies fastest. A regular value: copied deeply, compared by shape and elements.
+template <class T>
+class Tensor {
+ public:
+  using Scalar = T;
+  using Matrix = Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
+  using ConstMatrix = Eigen::Map<const Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
+
+  /// A tensor without elements, of shape {0}.
+  Tensor() : shape_{0} {}
+
+  /// Every element is `value`.
+  explicit Tensor(Shape shape, T value = T(0))
+      : shape_(std::move(shape)), elements_(static_cast<std::size_t>(shape_.elements()), value) {}
+
+  /// Throws Error when there are more or fewer values than elements.
+  Tensor(Shape shape, std::span<const T> values) : shape_(std::move(shape)), elements_(values.begin(), values.end()) {
+    if (size() != shape_.elements()) {
+      fail("Tensor: expected ", shape_.elements(), " values for the shape ", shape_, ", got ", size());
+    }
+  }
+  Tensor(Shape shape, std::initializer_list<T> values) : Tensor(std::move(shape), std::span<const T>(values.begin(), values.size())) {}
+
+  const Shape& shape() const { return shape_; }
+  Index size() const { return static_cast<Index>(elements_.size()); }
+  bool empty() const { return elements_.empty(); }
+
+  T* data() { return elements_.data(); }
+  const T* data() const { return elements_.data(); }
+  std::span<T> span() { return elements_; }
+  std::span<const T> span() const { return elements_; }
+
+  /// The element at the given indices. Throws Error when their number is not the rank, or one is out of range.
+  template <std::integral... Indices>
+  T& operator()(Indices... indices) {
+    return elements_[offset({static_cast<Index>(indices)...})];
+  }
+  template <std::integral... Indices>
+  const T& operator()(Indices... indices) const {
+    return elements_[offset({static_cast<Index>(indices)...})];
+  }
+
+  /// Element i in memory order. Throws Error out of range.
+  T& operator[](Index i) { return elements_[checked(i)]; }
+  const T& operator[](Index i) const { return elements_[checked(i)]; }
+
+  /// The elements as an Eigen matrix of shape[0] rows; shares memory. Throws Error for a scalar.
+  Matrix matrix() { return Matrix(data(), rows(), columns()); }
+  ConstMatrix matrix() const { return ConstMatrix(data(), rows(), columns()); }
+
+  /// The same elements in another shape. Throws Error when the number of elements differs.
+  Tensor reshaped(Shape shape) const& { return Tensor(*this).reshaped(std::move(shape)); }
+  Tensor reshaped(Shape shape) && {
+    if (shape.elements() != size()) fail("Tensor: cannot reshape ", shape_, " to ", shape, ": ", size(), " elements against ", shape.elements());
+    shape_ = std::move(shape);
+    return std::move(*this);
+  }
+
+  void fill(T value) { std::fill(elements_.begin(), elements_.end(), value); }
+
+  friend bool operator==(const Tensor&, const Tensor&) = default;
+
+ private:
+  Index rows() const { return shape_[0]; }
+  Index columns() const { return rows() == 0 ? 0 : size() / rows(); }
+
+  std::size_t checked(Index i) const {
+    if (i < 0 || i >= size()) fail("Tensor ", shape_, ": index ", i, " is outside its ", size(), " elements");
+    return static_cast<std::size_t>(i);
+  }
+
+  template <std::size_t Rank>
+  std::size_t offset(const std::array<Index, Rank>& indices) const {
+    if (shape_.rank() != static_cast<Index>(Rank)) {
+      fail("Tensor ", shape_, ": expected ", shape_.rank(), " indices, got ", Rank);
+    }
+    Index position = 0;
+    for (std::size_t i = 0; i < Rank; ++i) {
+      const Index extent = shape_.extents()[i];
+      if (indices[i] < 0 || indices[i] >= extent) {
+        fail("Tensor ", shape_, ": index ", indices[i], " is outside extent ", i, " of ", extent);
+      }
+      position = position * extent + indices[i];
+    }
+    return static_cast<std::size_t>(position);
+  }
+
+  template <std::size_t Rank>
+  std::size_t offset(const Index (&indices)[Rank]) const {
+    return offset(std::to_array(indices));
+  }
+
+  Shape shape_;
+  std::vector<T, AlignedAllocator<T>> elements_;
+};
+
+}  // namespace normnet

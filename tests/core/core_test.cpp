@@ -1,0 +1,241 @@
+// Shapes, tensors, packs, batches, parallel loops and random numbers.
+#include "support/catch.hpp"
+#include "support/compare.hpp"
+
+#include <normnet/core/batch.hpp>
+#include <normnet/core/pair.hpp>
+#include <normnet/core/parallel.hpp>
+#include <normnet/core/plain_vector.hpp>
+#include <normnet/core/random.hpp>
+#include <normnet/core/tensor.hpp>
+#include <normnet/nn/init.hpp>
+
+#include <atomic>
+#include <limits>
+#include <numeric>
+#include <set>
+#include <type_traits>
+
+using namespace normnet;
+
+// What must not compile: a scalar silently turned into a register, indices of a type that is no number, a shape from one bare number.
+static_assert(!std::is_convertible_v<float, Pack<float>>);
+static_assert(!std::is_invocable_v<Tensor<float>&, const char*>);
+static_assert(!std::is_convertible_v<int, Shape>);
+static_assert(!std::is_convertible_v<Shape, Tensor<float>>);
+static_assert(!std::is_convertible_v<Shape, Batch<float>>);
+
+TEST_CASE("Shape", "[core]") {
+  const Shape shape{128, 20, 14, 7};
+  CHECK(shape.rank() == 4);
+  CHECK(shape.elements() == 128 * 20 * 14 * 7);
+  CHECK(shape[1] == 20);
+  CHECK(shape[-1] == 7);
+  CHECK(shape.to_string() == "128x20x14x7");
+  CHECK(Shape{}.elements() == 1);
+  CHECK(Shape{}.to_string() == "scalar");
+  CHECK(Shape{3, 0}.elements() == 0);
+  CHECK(Shape{3, 4} != Shape{4, 3});
+  CHECK_THROWS_WITH(shape[4], "Shape 128x20x14x7: no extent 4 in a shape of rank 4");
+  CHECK_THROWS_WITH((Shape{3, -1}), "Shape: expected extents of at least 0, got -1 in 3x-1");
+  const Index huge = Index{1} << 40;
+  CHECK_THROWS_WITH((Shape{huge, huge}), "Shape: the number of elements of 1099511627776x1099511627776 does not fit 63 bits");
+  CHECK(concat(Pair(3), ' ', Pair(3, 5)) == "3x3 3x5");
+}
+
+TEST_CASE("Tensor", "[core]") {
+  Tensor<float> tensor({2, 3, 4});
+  std::iota(tensor.span().begin(), tensor.span().end(), 0.0F);
+  CHECK(tensor(1, 2, 3) == 23);
+  CHECK(tensor(1, 0, 2) == 14);
+  CHECK(tensor[5] == 5);
+  CHECK(reinterpret_cast<std::uintptr_t>(tensor.data()) % 64 == 0);
+  CHECK(tensor.matrix().rows() == 2);
+  CHECK(tensor.matrix()(1, 7) == 19);
+  tensor.matrix()(0, 1) = 100;
+  CHECK(tensor(0, 0, 1) == 100);
+  CHECK(tensor.reshaped({4, 6})(3, 5) == 23);
+  Tensor<float> copy = tensor;
+  CHECK(copy == tensor);
+  copy(0, 0, 0) = -1;
+  CHECK_FALSE(copy == tensor);
+  CHECK(Tensor<double>({2}, {1, 2})[1] == 2);
+  CHECK(Tensor<float>().empty());
+  CHECK_THROWS_WITH(tensor(0, 3, 0), "Tensor 2x3x4: index 3 is outside extent 1 of 3");
+  CHECK_THROWS_WITH(tensor(0, -1, 0), "Tensor 2x3x4: index -1 is outside extent 1 of 3");
+  CHECK_THROWS_WITH(tensor(0, 0), "Tensor 2x3x4: expected 3 indices, got 2");
+  CHECK_THROWS_WITH(tensor[24], "Tensor 2x3x4: index 24 is outside its 24 elements");
+  CHECK_THROWS_WITH(tensor.reshaped({5, 5}), "Tensor: cannot reshape 2x3x4 to 5x5: 24 elements against 25");
+  CHECK_THROWS_WITH(Tensor<float>({3}, {1, 2}), "Tensor: expected 3 values for the shape 3, got 2");
+}
+
+TEMPLATE_TEST_CASE("Pack calculates lane by lane", "[core]", float, double) {
+  using P = Pack<TestType>;
+  P a(TestType(0)), b(TestType(0));
+  for (int lane = 0; lane < P::lanes; ++lane) {
+    a.set(lane, TestType(lane - 1));
+    b.set(lane, TestType(2 - lane % 3));
+  }
+  TestType expected_sum = 0;
+  for (int lane = 0; lane < P::lanes; ++lane) {
+    CHECK((a + b)[lane] == a[lane] + b[lane]);
+    CHECK((a - b)[lane] == a[lane] - b[lane]);
+    CHECK((a * b)[lane] == a[lane] * b[lane]);
+    CHECK((b / P(TestType(4)))[lane] == b[lane] / 4);
+    CHECK(max(a, b)[lane] == std::max(a[lane], b[lane]));
+    CHECK(min(a, b)[lane] == std::min(a[lane], b[lane]));
+    CHECK(select_greater(a, b, P(TestType(1)), P(TestType(2)))[lane] == (a[lane] > b[lane] ? 1 : 2));
+    CHECK(select_less(a, b, a, b)[lane] == (a[lane] < b[lane] ? a[lane] : b[lane]));
+    CHECK(select_equal(a, b, P(TestType(1)), a)[lane] == (a[lane] == b[lane] ? 1 : a[lane]));
+    CHECK(map(a, [](TestType x) { return 2 * x; })[lane] == 2 * a[lane]);
+    expected_sum += a[lane];
+  }
+  CHECK(sum(a) == expected_sum);
+  CHECK(std::signbit(P(TestType(-0.0))[0]));
+  P poisoned = a;
+  poisoned.set(P::lanes - 1, std::numeric_limits<TestType>::quiet_NaN());
+  CHECK(keep_lanes(poisoned, P::lanes - 1)[P::lanes - 1] == 0);
+  CHECK(keep_lanes(poisoned, P::lanes - 1)[0] == a[0]);
+  CHECK(sizeof(P) == NORMNET_PACK_BYTES);
+}
+
+TEST_CASE("the plain vector does what a register does", "[core]") {
+  PlainVector<float, 4> a{{1, -2, 3, 0}}, b{{2, -2, 1, 4}};
+  CHECK((a + b).lane == std::array<float, 4>{3, -4, 4, 4});
+  CHECK((a - b).lane == std::array<float, 4>{-1, 0, 2, -4});
+  CHECK((a * b).lane == std::array<float, 4>{2, 4, 3, 0});
+  CHECK((a / b).lane == std::array<float, 4>{0.5, 1, 3, 0});
+  CHECK((a < b).lane == std::array<int, 4>{-1, 0, 0, -1});
+  CHECK((a > b).lane == std::array<int, 4>{0, 0, -1, 0});
+  CHECK((a == b).lane == std::array<int, 4>{0, -1, 0, 0});
+}
+
+TEST_CASE("Batch holds images side by side in the lanes", "[core]") {
+  constexpr Index lanes = Batch<float>::lanes;
+  const Shape shape{lanes + 3, 3, 4, 5};
+  const Tensor<float> tensor = test::random_tensor<float>(shape, 1);
+  const auto batch = Batch<float>::from(tensor, {2, 1});
+  CHECK(batch.blocks() == 2);
+  CHECK(batch.images_in(0) == lanes);
+  CHECK(batch.images_in(1) == 3);
+  CHECK(batch.to_tensor() == tensor);
+  CHECK(batch.row(1, 2, 3)[4][2] == tensor(lanes + 2, 2, 3, 4));
+  CHECK(batch.at(lanes + 2, 2, 3, 4) == tensor(lanes + 2, 2, 3, 4));
+  CHECK(test::border_is_zero(batch));
+  CHECK(&batch.row(0, 1, 0)[0] - &batch.row(0, 0, 0)[0] == batch.channel_stride());
+  CHECK(batch.channel_stride() == (4 + 2 * 2) * (5 + 2));
+  CHECK_FALSE(batch.contiguous());
+  const Tensor<float> features = test::random_tensor<float>({5, 7}, 2);
+  CHECK(Batch<float>::from(features).to_tensor() == features);
+
+  Batch<float> filled(shape);
+  filled.fill(7);
+  CHECK(filled.row(1, 0, 0)[0][lanes - 1] == 7);
+  filled.clear_padding_lanes();
+  CHECK(filled.row(1, 0, 0)[0][lanes - 1] == 0);
+  CHECK(filled.to_tensor() == Tensor<float>(shape, 7));
+  filled.copy_from(batch);
+  CHECK(filled.to_tensor() == tensor);
+  filled.set(1, 2, 3, 4, -1);
+  CHECK(filled.at(1, 2, 3, 4) == -1);
+
+  // Fewer images keep the memory, other planes do not.
+  const Pack<float>* memory = filled.row(0, 0, 0);
+  filled.reset({2, 3, 4, 5});
+  CHECK(filled.row(0, 0, 0) == memory);
+  filled.reset({2, 3, 5, 4});
+  CHECK(filled.to_tensor() == Tensor<float>({2, 3, 5, 4}));
+
+  CHECK_THROWS_WITH(Batch<float>(Shape{3, 4, 5}), "Batch: expected a shape N x C x H x W or N x F, got 3x4x5");
+  CHECK_THROWS_WITH(batch.at(0, 3, 0, 0), "Batch " + shape.to_string() + ": no element (0, 3, 0, 0)");
+  CHECK_THROWS_WITH(filled.copy_from(batch), "Batch: cannot copy " + shape.to_string() + " to 2x3x5x4");
+}
+
+TEST_CASE("parallel loops call every index once", "[core][threads]") {
+  for (const int threads : {1, 2, 3, 7}) {
+    set_num_threads(threads);
+    std::vector<std::atomic<int>> calls(1000);
+    parallel_for(1000, 1000, [&](Index i) { ++calls[static_cast<std::size_t>(i)]; });
+    CHECK(std::all_of(calls.begin(), calls.end(), [](const auto& count) { return count == 1; }));
+    std::vector<std::atomic<int>> pairs(35);
+    parallel_for_2d(5, 7, 100000, [&](Index i, Index j) { ++pairs[static_cast<std::size_t>(i * 7 + j)]; });
+    CHECK(std::all_of(pairs.begin(), pairs.end(), [](const auto& count) { return count == 1; }));
+    CHECK_THROWS_WITH(parallel_for(100, 100000, [](Index i) { if (i == 57) fail("item ", i); }), "item 57");
+    // A loop inside of a loop stays on its thread.
+    std::atomic<int> inner = 0;
+    parallel_for(4, 100000, [&](Index) { parallel_for(4, 100000, [&](Index) { ++inner; }); });
+    CHECK(inner == 16);
+  }
+  set_num_threads(0);
+  CHECK(num_threads() >= 1);
+  CHECK_THROWS_WITH(set_num_threads(-1), "set_num_threads: expected at least 0 threads, got -1");
+}
+
+TEST_CASE("Philox gives the published numbers", "[core][random]") {
+  // Known answers of the authors' library, Random123, kat_vectors.
+  CHECK(philox({0, 0, 0, 0}, {0, 0}) == std::array<std::uint32_t, 4>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
+  CHECK(philox({~0U, ~0U, ~0U, ~0U}, {~0U, ~0U}) == std::array<std::uint32_t, 4>{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
+  CHECK(philox({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}) ==
+        std::array<std::uint32_t, 4>{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
+}
+
+TEST_CASE("random numbers have the moments that they should", "[core][random]") {
+  const Random random(42);
+  constexpr int count = 100000;
+  double mean = 0, square = 0, normal_mean = 0, normal_square = 0;
+  std::vector<int> bins(7);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const double u = random.uniform(i), z = random.normal(i);
+    CHECK_FALSE((u < 0 || u >= 1));
+    mean += u / count;
+    square += u * u / count;
+    normal_mean += z / count;
+    normal_square += z * z / count;
+    ++bins[random.below(i, 7)];
+  }
+  // Five standard errors of each estimate.
+  const double error = 5 / std::sqrt(count);
+  CHECK(std::abs(mean - 0.5) < error * std::sqrt(1 / 12.0));
+  CHECK(std::abs(square - 1 / 3.0) < error * std::sqrt(4 / 45.0));
+  CHECK(std::abs(normal_mean) < error);
+  CHECK(std::abs(normal_square - 1) < error * std::sqrt(2.0));
+  for (const int bin : bins) CHECK(std::abs(bin - count / 7.0) < 5 * std::sqrt(count * 6 / 49.0));
+  CHECK_THROWS_WITH(random.below(0, 0), "Random::below: expected a bound of at least 1, got 0");
+}
+
+TEST_CASE("forked random tables are apart and shuffles permute", "[core][random]") {
+  const Random random(1);
+  std::set<std::uint64_t> seen;
+  for (std::uint64_t stream = 0; stream < 20; ++stream) {
+    for (std::uint64_t index = 0; index < 20; ++index) seen.insert(random.fork(stream).bits(index));
+  }
+  CHECK(seen.size() == 400);
+  CHECK(random.fork(3).bits(4) == Random(1).fork(3).bits(4));
+  std::vector<int> items(100);
+  std::iota(items.begin(), items.end(), 0);
+  const std::vector<int> ordered = items;
+  random.shuffle(std::span<int>(items));
+  CHECK(items != ordered);
+  std::sort(items.begin(), items.end());
+  CHECK(items == ordered);
+}
+
+TEST_CASE("initial values have the spread of their formulas", "[core][init]") {
+  const Shape shape{200, 30, 3, 3};
+  CHECK(fans(shape).in == 270);
+  CHECK(fans(shape).out == 1800);
+  CHECK_THROWS_WITH(fans(Shape{3}), "fans: expected a weight of at least two extents, got 3");
+  const auto spread = [&](auto initialize) {
+    Tensor<double> weight(shape);
+    initialize(weight);
+    double square = 0;
+    for (const double value : weight.span()) square += value * value / static_cast<double>(weight.size());
+    return std::sqrt(square);
+  };
+  // 54,000 draws: five standard errors of a standard deviation are within 1.6 %.
+  CHECK(spread([](auto& w) { kaiming_uniform(w, Random(1)); }) == Approx(1 / std::sqrt(3 * 270.0)).epsilon(0.016));
+  CHECK(spread([](auto& w) { kaiming_uniform(w, Random(1), 0); }) == Approx(std::sqrt(2 / 270.0)).epsilon(0.016));
+  CHECK(spread([](auto& w) { kaiming_normal(w, Random(1)); }) == Approx(std::sqrt(2 / 270.0)).epsilon(0.016));
+  CHECK(spread([](auto& w) { xavier_uniform(w, Random(1)); }) == Approx(std::sqrt(2 / 2070.0)).epsilon(0.016));
+  CHECK(spread([](auto& w) { xavier_normal(w, Random(1), 3); }) == Approx(3 * std::sqrt(2 / 2070.0)).epsilon(0.016));
+}
