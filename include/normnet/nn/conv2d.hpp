@@ -1,0 +1,152 @@
+// Two-dimensional convolution.
+#pragma once
+
+#include <normnet/nn/init.hpp>
+#include <normnet/nn/kernels/conv_direct.hpp>
+#include <normnet/nn/kernels/conv_geometry.hpp>
+#include <normnet/nn/kernels/conv_im2col.hpp>
+#include <normnet/nn/kernels/lane_sum.hpp>
+#include <normnet/nn/layer.hpp>
+
+#include <cmath>
+
+namespace normnet::inline NORMNET_ABI {
+
+/// How a convolution is computed; the results differ by rounding alone.
+enum class ConvAlgorithm {
+  automatic,  ///< the fastest known for the shape
+  direct,     ///< register tiles straight from the feature maps
+  im2col      ///< columns in memory, and Eigen's matrix product
+};
+
+/// Cross-correlates every image with a bank of kernels:
+///
+///     y[n, o, i, j] = bias[o] + sum over c, u, v of weight[o, c, u, v] * x[n, g C/G + c, i S + u D - P, j S + v D - P]
+///
+/// where o belongs to group g = o / (O/G), c runs over the C/G channels of that group, and x is zero outside of its planes. S, P, D are
+/// stride, padding and dilation of each direction.
+///
+/// Shapes: N x C x H x W to N x O x H' x W', H' = floor((H + 2P - D (KH - 1) - 1) / S) + 1, and W' likewise.
+/// Parameters: weight [O, C/G, KH, KW] and, with bias, bias [O]; both drawn from +-1 / sqrt(C/G KH KW), as PyTorch does.
+/// Throws Error on options that make no sense, on other channels than in_channels, and on an input smaller than the kernel.
+template <class T>
+class Conv2d final : public Layer<T> {
+ public:
+  struct Options {
+    Index in_channels = 0;
+    Index out_channels = 0;
+    Pair kernel_size = 1;
+    Pair stride = 1;
+    Pair padding = 0;
+    Pair dilation = 1;
+    Index groups = 1;
+    bool bias = true;
+    ConvAlgorithm algorithm = ConvAlgorithm::automatic;
+  };
+
+  explicit Conv2d(Options options) : options_(options), conv_(checked(options)) {
+    weight_ = Parameter<T>(Shape{options.out_channels, conv_.in_per_group(), options.kernel_size.height, options.kernel_size.width});
+    if (options.bias) bias_ = Parameter<T>(Shape{options.out_channels});
+    reset_parameters(Random());
+  }
+
+  const Options& options() const { return options_; }
+  Parameter<T>& weight() { return weight_; }
+  /// Of shape {0} without bias.
+  Parameter<T>& bias() { return bias_; }
+
+  std::string type() const override { return "Conv2d"; }
+
+  Shape output_shape(const Shape& input) const override {
+    if (input.rank() != 4) fail(this->label(), ": expected an input N x C x H x W, got ", input);
+    if (input[1] != conv_.in_channels) {
+      fail(this->label(), ": expected ", conv_.in_channels, " input channels, got ", input[1], " (input ", input, ")");
+    }
+    const Pair output = conv_.output({input[2], input[3]});
+    if (output.height < 1 || output.width < 1) {
+      fail(this->label(), ": expected an input of at least ", conv_.span(), " pixels with its padding, got ",
+           Pair(input[2] + 2 * conv_.padding.height, input[3] + 2 * conv_.padding.width), " (input ", input, ", padding ", conv_.padding, ")");
+    }
+    return {input[0], conv_.out_channels, output.height, output.width};
+  }
+
+  void forward(const Batch<T>& x, Batch<T>& y, const Mode&) override {
+    const T* bias = options_.bias ? bias_.value.data() : nullptr;
+    if (uses_im2col()) {
+      kernels::conv_im2col_forward(conv_, x, weight_.value.data(), bias, y);
+    } else {
+      kernels::conv_direct_forward(conv_, x, weight_.value.data(), bias, y);
+    }
+  }
+
+  /// With q = p S + t D - P the pixel that tap t of output pixel p reads:
+  ///
+  ///     dx[c](q)    = sum over o, t of weight[o, c, t] * dy[o](p)      over all (p, t) that read q
+  ///     dweight[o, c, t] = sum over images and p of dy[o](p) * x[c](q)
+  ///     dbias[o]    = sum over images and p of dy[o](p)
+  ///
+  /// Derivation: docs/derivations.md.
+  void backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>& dx) override {
+    backward_parameters(x, y, dy);
+    if (uses_im2col()) {
+      kernels::conv_im2col_input_gradient(conv_, dy, weight_.value.data(), dx);
+    } else {
+      kernels::conv_direct_input_gradient(conv_, dy, weight_.value.data(), dx);
+    }
+  }
+
+  void backward_parameters(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy) override {
+    if (uses_im2col()) {
+      kernels::conv_im2col_weight_gradient(conv_, x, dy, weight_.grad.data());
+    } else {
+      kernels::conv_direct_weight_gradient(conv_, x, dy, weight_.grad.data());
+    }
+    if (options_.bias) kernels::add_channel_sums(dy, bias_.grad.data());
+  }
+
+  Keeps keeps_for_backward() const override { return Keeps::input; }
+  Halo input_halo() const override { return {conv_.padding.height, conv_.padding.width}; }
+  Halo gradient_halo() const override { return uses_im2col() ? Halo{} : kernels::conv_gradient_halo(conv_); }
+
+  std::vector<NamedParameter<T>> parameters() override {
+    if (!options_.bias) return {{"weight", &weight_}};
+    return {{"weight", &weight_}, {"bias", &bias_}};
+  }
+
+  void reset_parameters(const Random& random) override {
+    kaiming_uniform(weight_.value, random.fork(0));
+    const double bound = 1 / std::sqrt(fans(weight_.value.shape()).in);
+    uniform(bias_.value, -bound, bound, random.fork(1));
+  }
+
+  std::int64_t multiply_adds(const Shape& input) const override {
+    return input[0] * conv_.multiply_adds(conv_.output({input[2], input[3]}));
+  }
+
+ private:
+  static ConvGeometry checked(const Options& o) {
+    const auto at_least = [](Index least, Pair value, const char* name) {
+      if (value.height < least || value.width < least) fail("Conv2d: expected ", name, " of at least ", least, ", got ", value);
+    };
+    if (o.in_channels < 1) fail("Conv2d: expected in_channels of at least 1, got ", o.in_channels);
+    if (o.out_channels < 1) fail("Conv2d: expected out_channels of at least 1, got ", o.out_channels);
+    at_least(1, o.kernel_size, "a kernel_size");
+    at_least(1, o.stride, "a stride");
+    at_least(0, o.padding, "a padding");
+    at_least(1, o.dilation, "a dilation");
+    if (o.groups < 1) fail("Conv2d: expected groups of at least 1, got ", o.groups);
+    if (o.in_channels % o.groups != 0 || o.out_channels % o.groups != 0) {
+      fail("Conv2d: expected channels that ", o.groups, " groups divide, got ", o.in_channels, " to ", o.out_channels);
+    }
+    return {o.in_channels, o.out_channels, o.kernel_size, o.stride, o.padding, o.dilation, o.groups};
+  }
+
+  // The direct algorithm wins on every shape that was measured: benchmarks/bench_layers.
+  bool uses_im2col() const { return options_.algorithm == ConvAlgorithm::im2col; }
+
+  Options options_;
+  ConvGeometry conv_;
+  Parameter<T> weight_, bias_;
+};
+
+}  // namespace normnet::inline NORMNET_ABI

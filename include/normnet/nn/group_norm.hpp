@@ -1,0 +1,135 @@
+// Group normalization (Wu and He, 2018, https://arxiv.org/abs/1803.08494).
+#pragma once
+
+#include <normnet/nn/kernels/normalize.hpp>
+#include <normnet/nn/layer.hpp>
+
+#include <vector>
+
+namespace normnet::inline NORMNET_ABI {
+
+/// Normalizes every image over groups of channels:
+///
+///     y = weight[c] * (x - mean[g]) / sqrt(var[g] + eps) + bias[c]
+///
+/// Mean and biased variance run over the C/G channels and H x W pixels of group g in that image alone, so the result does not depend on
+/// the batch. One group is layer norm over C x H x W; C groups are instance norm.
+///
+/// Shapes: N x C x H x W (or N x C) to the same. Parameters, if affine: weight [C] (ones), bias [C] (zeros).
+/// Throws Error when groups do not divide the channels, or the input has other channels.
+template <class T>
+class GroupNorm final : public Layer<T> {
+ public:
+  struct Options {
+    Index groups = 0;
+    Index channels = 0;
+    double eps = 1e-5;
+    bool affine = true;
+  };
+
+  explicit GroupNorm(Options options) : options_(options) {
+    if (options.channels < 1) fail("GroupNorm: expected channels of at least 1, got ", options.channels);
+    if (options.groups < 1 || options.channels % options.groups != 0) {
+      fail("GroupNorm: expected groups that divide ", options.channels, " channels, got ", options.groups);
+    }
+    if (!(options.eps >= 0)) fail("GroupNorm: expected an eps of at least 0, got ", options.eps);
+    weight_ = Parameter<T>(Shape{options.channels}, T(1));
+    bias_ = Parameter<T>(Shape{options.channels});
+  }
+  GroupNorm(Index groups, Index channels) : GroupNorm(Options{.groups = groups, .channels = channels}) {}
+
+  const Options& options() const { return options_; }
+  Parameter<T>& weight() { return weight_; }
+  Parameter<T>& bias() { return bias_; }
+
+  std::string type() const override { return "GroupNorm"; }
+
+  Shape output_shape(const Shape& input) const override {
+    if (input.rank() != 4 && input.rank() != 2) fail(this->label(), ": expected an input N x C x H x W or N x C, got ", input);
+    if (input[1] != options_.channels) {
+      fail(this->label(), ": expected ", options_.channels, " input channels, got ", input[1], " (input ", input, ")");
+    }
+    return input;
+  }
+
+  void forward(const Batch<T>& x, Batch<T>& y, const Mode&) override {
+    moments_.resize(static_cast<std::size_t>(x.blocks() * options_.groups));
+    parallel_for_2d(x.blocks(), options_.groups, region(0, x).pixels(x.width()), [&](Index block, Index group) {
+      const kernels::Region channels = region(group, x);
+      const auto moments = moments_of(block, group) = kernels::moments_per_image(x, block, channels, options_.eps);
+      channels.for_each_row([&](Index c, Index row) {
+        kernels::normalize_row(x.row(block, c, row), y.row(block, c, row), x.width(), moments, weight_.value.data()[c],
+                               bias_.value.data()[c]);
+      });
+    });
+  }
+
+  /// With xhat = (x - mean) * rstd, g = weight * dy, and means over the group of one image:
+  ///
+  ///     dx      = rstd * (g - mean(g) - xhat * mean(g * xhat))
+  ///     dweight = sum of dy * xhat,   dbias = sum of dy          over images and pixels
+  ///
+  /// Derivation: docs/derivations.md.
+  void backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>& dx) override {
+    const Index channels = options_.channels;
+    std::vector<kernels::GradientSums<T>> sums(static_cast<std::size_t>(x.blocks() * channels));
+    parallel_for_2d(x.blocks(), options_.groups, region(0, x).pixels(x.width()), [&](Index block, Index group) {
+      const kernels::Region of_group = region(group, x);
+      const kernels::Moments<T> moments = moments_of(block, group);
+      of_group.for_each_row([&](Index c, Index row) {
+        sums[static_cast<std::size_t>(block * channels + c)].add_row(x.row(block, c, row), dy.row(block, c, row), x.width(), moments);
+      });
+      kernels::GradientSums<T> of_g;
+      for (Index c = of_group.first_channel; c < of_group.last_channel; ++c) {
+        const auto& of_channel = sums[static_cast<std::size_t>(block * channels + c)];
+        of_g.dy.add(of_channel.dy, static_cast<double>(weight_.value.data()[c]));
+        of_g.dy_xhat.add(of_channel.dy_xhat, static_cast<double>(weight_.value.data()[c]));
+      }
+      const double count = static_cast<double>(of_group.pixels(x.width()));
+      const Pack<T> mean_g = of_g.dy.mean(count), mean_g_xhat = of_g.dy_xhat.mean(count);
+      of_group.for_each_row([&](Index c, Index row) {
+        kernels::normalize_row_backward(x.row(block, c, row), dy.row(block, c, row), dx.row(block, c, row), x.width(), moments,
+                                        weight_.value.data()[c], mean_g, mean_g_xhat);
+      });
+    });
+    if (!options_.affine) return;
+    for (Index c = 0; c < channels; ++c) {
+      double sum_dy = 0, sum_dy_xhat = 0;
+      for (Index block = 0; block < x.blocks(); ++block) {
+        const auto& of_block = sums[static_cast<std::size_t>(block * channels + c)];
+        sum_dy += of_block.dy.total(x.images_in(block));
+        sum_dy_xhat += of_block.dy_xhat.total(x.images_in(block));
+      }
+      bias_.grad.data()[c] += static_cast<T>(sum_dy);
+      weight_.grad.data()[c] += static_cast<T>(sum_dy_xhat);
+    }
+  }
+
+  Keeps keeps_for_backward() const override { return Keeps::input; }
+  bool in_place() const override { return true; }
+
+  std::vector<NamedParameter<T>> parameters() override {
+    if (!options_.affine) return {};
+    return {{"weight", &weight_}, {"bias", &bias_}};
+  }
+
+  void reset_parameters(const Random&) override {
+    weight_.value.fill(T(1));
+    bias_.value.fill(T(0));
+  }
+
+ private:
+  kernels::Region region(Index group, const Batch<T>& x) const {
+    const Index size = options_.channels / options_.groups;
+    return {group * size, (group + 1) * size, 0, x.height()};
+  }
+  kernels::Moments<T>& moments_of(Index block, Index group) {
+    return moments_[static_cast<std::size_t>(block * options_.groups + group)];
+  }
+
+  Options options_;
+  Parameter<T> weight_, bias_;
+  std::vector<kernels::Moments<T>, AlignedAllocator<kernels::Moments<T>>> moments_;  // of each block and group
+};
+
+}  // namespace normnet::inline NORMNET_ABI

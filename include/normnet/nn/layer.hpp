@@ -1,0 +1,126 @@
+// What every layer is: shapes, a forward pass, a backward pass written by hand, parameters.
+#pragma once
+
+#include <normnet/core/batch.hpp>
+#include <normnet/core/error.hpp>
+#include <normnet/core/random.hpp>
+#include <normnet/core/tensor.hpp>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace normnet::inline NORMNET_ABI {
+
+/// A learnable tensor and the gradient of the loss with respect to it, of the same shape. Backward passes add to the gradient;
+/// an optimizer's zero_grad() clears it.
+template <class T>
+struct Parameter {
+  Tensor<T> value;
+  Tensor<T> grad;
+
+  Parameter() = default;
+  explicit Parameter(const Shape& shape, T initial = T(0)) : value(shape, initial), grad(shape) {}
+};
+
+/// A parameter under its dotted name in the model, such as "conv1.weight".
+template <class T>
+struct NamedParameter {
+  std::string name;
+  Parameter<T>* parameter;
+};
+
+/// A tensor that is part of the model's state but not learned, such as a running mean, under its dotted name.
+template <class T>
+struct NamedBuffer {
+  std::string name;
+  Tensor<T>* tensor;
+};
+
+/// How a forward pass is meant.
+struct Mode {
+  /// True in training: batch norm uses the batch's statistics, dropout drops.
+  bool training = false;
+  /// The random numbers of this layer in this pass.
+  Random random{};
+};
+
+/// What a layer's backward pass reads again of its forward pass. The model keeps that and may overwrite the rest.
+enum class Keeps { nothing = 0, input = 1, output = 2, both = 3 };
+
+constexpr bool keeps_input(Keeps keeps) { return (static_cast<int>(keeps) & 1) != 0; }
+constexpr bool keeps_output(Keeps keeps) { return (static_cast<int>(keeps) & 2) != 0; }
+
+/// The base of every layer. A layer of your own derives from it and needs type(), output_shape(), forward() and backward(), and
+/// parameters() if it has any; `gradient_check` (normnet/testing/gradient_check.hpp) proves the backward pass.
+///
+/// A layer owns its parameters and the few statistics that its own backward pass needs; feature maps belong to the model, which passes
+/// them in. It may keep a pointer to neither.
+template <class T>
+class Layer {
+ public:
+  using Scalar = T;
+
+  Layer() = default;
+  Layer(const Layer&) = delete;
+  Layer& operator=(const Layer&) = delete;
+  Layer(Layer&&) = default;
+  Layer& operator=(Layer&&) = default;
+  virtual ~Layer() = default;
+
+  /// The class, as it appears in summaries and errors: "Conv2d".
+  virtual std::string type() const = 0;
+
+  /// The shape of the output for an input of the given shape. Throws Error when the layer cannot take such an input.
+  virtual Shape output_shape(const Shape& input) const = 0;
+
+  /// Writes every pixel of y, which has output_shape(x.shape()), and nothing of its border. Lanes past the last image may hold anything
+  /// finite.
+  virtual void forward(const Batch<T>& x, Batch<T>& y, const Mode& mode) = 0;
+
+  /// The gradients of the loss, given dy, that with respect to the output of the last forward pass: writes every pixel of dx, and adds to
+  /// the gradients of the parameters. x and y are the input and output of that pass, valid as far as keeps_for_backward() asks.
+  /// Lanes past the last image are zero in dy and must be zero in dx.
+  virtual void backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>& dx) = 0;
+
+  /// backward() where nobody asks for dx, as in the first layer of a model; worth overriding where dx is expensive.
+  virtual void backward_parameters(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy) {
+    Batch<T> unused(x.shape());
+    backward(x, y, dy, unused);
+  }
+
+  /// What backward() reads of x and y.
+  virtual Keeps keeps_for_backward() const { return Keeps::both; }
+
+  /// True when forward() may be called with y being x, and backward() with dx being dy. Such a layer needs no borders.
+  virtual bool in_place() const { return false; }
+
+  /// The border of zeros that forward() and backward() need around x, and that backward() needs around dy.
+  virtual Halo input_halo() const { return {}; }
+  virtual Halo gradient_halo() const { return {}; }
+
+  /// The learnable parameters and the buffers, in PyTorch's order and by PyTorch's names; empty for most layers.
+  virtual std::vector<NamedParameter<T>> parameters() { return {}; }
+  virtual std::vector<NamedBuffer<T>> buffers() { return {}; }
+
+  /// Draws the initial parameters anew, the same for the same random table.
+  virtual void reset_parameters(const Random& random) { (void)random; }
+
+  /// Multiplications with an addition that forward() does for an input of this shape; what a summary counts.
+  virtual std::int64_t multiply_adds(const Shape& input) const {
+    (void)input;
+    return 0;
+  }
+
+  /// The name under which it stands in its model, "" outside of one; set by the model.
+  const std::string& name() const { return name_; }
+  virtual void set_name(std::string name) { name_ = std::move(name); }
+
+  /// For errors: `Conv2d "conv4"`, or `Conv2d` for a layer without a name.
+  std::string label() const { return name_.empty() ? type() : type() + " \"" + name_ + "\""; }
+
+ private:
+  std::string name_;
+};
+
+}  // namespace normnet::inline NORMNET_ABI

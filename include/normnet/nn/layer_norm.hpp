@@ -1,0 +1,179 @@
+// Layer normalization (Ba, Kiros and Hinton, 2016, https://arxiv.org/abs/1607.06450).
+#pragma once
+
+#include <normnet/nn/kernels/normalize.hpp>
+#include <normnet/nn/layer.hpp>
+
+#include <utility>
+#include <vector>
+
+namespace normnet::inline NORMNET_ABI {
+
+/// Normalizes every image over its trailing extents:
+///
+///     y = weight * (x - mean) / sqrt(var + eps) + bias
+///
+/// Mean and biased variance run over the last extents of the input, which normalized_shape names: {C, H, W} for whole images, {H, W} for
+/// each channel, {W} for each row, {F} for features. weight and bias have that shape, one value for each position.
+///
+/// Shapes: N x C x H x W or N x F to the same. Parameters, if elementwise_affine: weight (ones) and bias (zeros).
+/// Throws Error when normalized_shape is no trailing part of the input's shape.
+template <class T>
+class LayerNorm final : public Layer<T> {
+ public:
+  struct Options {
+    Shape normalized_shape;
+    double eps = 1e-5;
+    bool elementwise_affine = true;
+  };
+
+  explicit LayerNorm(Options options) : options_(std::move(options)) {
+    const Shape& shape = options_.normalized_shape;
+    if (shape.rank() < 1 || shape.rank() > 3 || shape.elements() < 1) {
+      fail("LayerNorm: expected a normalized_shape of one to three extents above 0, got ", shape);
+    }
+    if (!(options_.eps >= 0)) fail("LayerNorm: expected an eps of at least 0, got ", options_.eps);
+    if (options_.elementwise_affine) {
+      weight_ = Parameter<T>(shape, T(1));
+      bias_ = Parameter<T>(shape);
+    }
+  }
+  explicit LayerNorm(Shape normalized_shape) : LayerNorm(Options{.normalized_shape = std::move(normalized_shape)}) {}
+  explicit LayerNorm(Index features) : LayerNorm(Shape{features}) {}
+
+  const Options& options() const { return options_; }
+  /// Of shape {0} without elementwise_affine, and likewise bias().
+  Parameter<T>& weight() { return weight_; }
+  Parameter<T>& bias() { return bias_; }
+
+  std::string type() const override { return "LayerNorm"; }
+
+  Shape output_shape(const Shape& input) const override {
+    const Shape& normalized = options_.normalized_shape;
+    bool matches = (input.rank() == 2 || input.rank() == 4) && normalized.rank() < input.rank();
+    for (Index i = 1; matches && i <= normalized.rank(); ++i) matches = normalized[-i] == input[-i];
+    if (!matches) fail(this->label(), ": expected an input that ends in ", normalized, ", got ", input);
+    return input;
+  }
+
+  void forward(const Batch<T>& x, Batch<T>& y, const Mode&) override {
+    const Index regions = regions_in(x);
+    moments_.resize(static_cast<std::size_t>(x.blocks() * regions));
+    parallel_for_2d(x.blocks(), regions, region(0, x).pixels(x.width()), [&](Index block, Index r) {
+      const kernels::Region rows = region(r, x);
+      const auto moments = moments_of(x, block, r) = kernels::moments_per_image(x, block, rows, options_.eps);
+      rows.for_each_row([&](Index c, Index row) {
+        const Pack<T>* source = x.row(block, c, row);
+        Pack<T>* target = y.row(block, c, row);
+        if (!options_.elementwise_affine) return kernels::normalize_row(source, target, x.width(), moments, T(1), T(0));
+        const Index first = affine_offset(x, rows, c, row);
+        const T* weight = weight_.value.data() + first;
+        const T* bias = bias_.value.data() + first;
+        for (Index i = 0; i < x.width(); ++i) target[i] = moments.normalized(source[i]) * Pack<T>(weight[i]) + Pack<T>(bias[i]);
+      });
+    });
+  }
+
+  /// With xhat = (x - mean) * rstd, g = weight * dy, and means over the normalized extents of one image:
+  ///
+  ///     dx      = rstd * (g - mean(g) - xhat * mean(g * xhat))
+  ///     dweight = sum of dy * xhat,   dbias = sum of dy          over everything but the normalized extents
+  ///
+  /// Derivation: docs/derivations.md.
+  void backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>& dx) override {
+    if (options_.elementwise_affine) add_parameter_gradients(x, dy);
+    const Index regions = regions_in(x);
+    parallel_for_2d(x.blocks(), regions, region(0, x).pixels(x.width()), [&](Index block, Index r) {
+      const kernels::Region rows = region(r, x);
+      const kernels::Moments<T> moments = moments_of(x, block, r);
+      const auto g = [&](Index c, Index row, Index i) {
+        const Pack<T> gradient = dy.row(block, c, row)[i];
+        if (!options_.elementwise_affine) return gradient;
+        return gradient * Pack<T>(weight_.value.data()[affine_offset(x, rows, c, row) + i]);
+      };
+      kernels::LaneSum<T> sum_g, sum_g_xhat;
+      rows.for_each_row([&](Index c, Index row) {
+        const Pack<T>* source = x.row(block, c, row);
+        sum_g.add(kernels::row_sum<T>(x.width(), [&](Index i) { return g(c, row, i); }));
+        sum_g_xhat.add(kernels::row_sum<T>(x.width(), [&](Index i) { return g(c, row, i) * moments.normalized(source[i]); }));
+      });
+      const double count = static_cast<double>(rows.pixels(x.width()));
+      const Pack<T> mean_g = sum_g.mean(count), mean_g_xhat = sum_g_xhat.mean(count);
+      rows.for_each_row([&](Index c, Index row) {
+        const Pack<T>* source = x.row(block, c, row);
+        Pack<T>* target = dx.row(block, c, row);
+        for (Index i = 0; i < x.width(); ++i) {
+          target[i] = moments.rstd * ((g(c, row, i) - mean_g) - moments.normalized(source[i]) * mean_g_xhat);
+        }
+      });
+    });
+  }
+
+  Keeps keeps_for_backward() const override { return Keeps::input; }
+  bool in_place() const override { return true; }
+
+  std::vector<NamedParameter<T>> parameters() override {
+    if (!options_.elementwise_affine) return {};
+    return {{"weight", &weight_}, {"bias", &bias_}};
+  }
+
+  void reset_parameters(const Random&) override {
+    weight_.value.fill(T(1));
+    bias_.value.fill(T(0));
+  }
+
+ private:
+  // Features are channels of one pixel, so a normalized shape of one extent spans all channels there, and one row of an image.
+  bool spans_channels(const Batch<T>& x) const { return x.shape().rank() == 2 || options_.normalized_shape.rank() == 3; }
+  bool spans_rows(const Batch<T>& x) const { return x.shape().rank() == 2 || options_.normalized_shape.rank() >= 2; }
+
+  Index regions_in(const Batch<T>& x) const {
+    return (spans_channels(x) ? 1 : x.channels()) * (spans_rows(x) ? 1 : x.height());
+  }
+
+  kernels::Region region(Index r, const Batch<T>& x) const {
+    if (spans_channels(x)) return {0, x.channels(), 0, x.height()};
+    if (spans_rows(x)) return {r, r + 1, 0, x.height()};
+    return {r / x.height(), r / x.height() + 1, r % x.height(), r % x.height() + 1};
+  }
+
+  // Where the weights of a row of the region begin.
+  Index affine_offset(const Batch<T>& x, const kernels::Region& rows, Index c, Index row) const {
+    return ((c - rows.first_channel) * (rows.last_row - rows.first_row) + row - rows.first_row) * x.width();
+  }
+
+  // Each weight is summed by one thread over all blocks and regions, in their order.
+  void add_parameter_gradients(const Batch<T>& x, const Batch<T>& dy) {
+    const Index regions = regions_in(x);
+    const kernels::Region first = region(0, x);
+    const Index rows = first.last_row - first.first_row, channels = first.last_channel - first.first_channel;
+    parallel_for_2d(channels, rows, regions * x.blocks() * x.width(), [&](Index c, Index row) {
+      for (Index i = 0; i < x.width(); ++i) {
+        double sum_dy = 0, sum_dy_xhat = 0;
+        for (Index block = 0; block < x.blocks(); ++block) {
+          kernels::GradientSums<T> sums;
+          for (Index r = 0; r < regions; ++r) {
+            const kernels::Region of_r = region(r, x);
+            sums.add_row(x.row(block, of_r.first_channel + c, of_r.first_row + row) + i,
+                         dy.row(block, of_r.first_channel + c, of_r.first_row + row) + i, 1, moments_of(x, block, r));
+          }
+          sum_dy += sums.dy.total(x.images_in(block));
+          sum_dy_xhat += sums.dy_xhat.total(x.images_in(block));
+        }
+        const Index position = (c * rows + row) * x.width() + i;
+        bias_.grad.data()[position] += static_cast<T>(sum_dy);
+        weight_.grad.data()[position] += static_cast<T>(sum_dy_xhat);
+      }
+    });
+  }
+
+  kernels::Moments<T>& moments_of(const Batch<T>& x, Index block, Index r) {
+    return moments_[static_cast<std::size_t>(block * regions_in(x) + r)];
+  }
+
+  Options options_;
+  Parameter<T> weight_, bias_;
+  std::vector<kernels::Moments<T>, AlignedAllocator<kernels::Moments<T>>> moments_;  // of each block and region
+};
+
+}  // namespace normnet::inline NORMNET_ABI

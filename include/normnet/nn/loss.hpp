@@ -1,0 +1,30 @@
+// What every loss is: one number for a batch of predictions, and its gradient.
+#pragma once
+
+#include <normnet/core/batch.hpp>
+
+#include <span>
+#include <string>
+
+namespace normnet::inline NORMNET_ABI {
+
+/// The base of every loss of classes: predictions N x C (or N x C x 1 x 1) against N labels in [0, C).
+template <class T>
+class Loss {
+ public:
+  using Scalar = T;
+
+  virtual ~Loss() = default;
+
+  /// The class, as it appears in errors: "CrossEntropyLoss".
+  virtual std::string type() const = 0;
+
+  /// The loss of a batch of predictions; keeps what backward() needs. Throws Error when shapes or labels do not fit.
+  virtual double forward(const Batch<T>& prediction, std::span<const int> labels) = 0;
+
+  /// The gradient of the last forward()'s loss with respect to its prediction, in the prediction's shape; zero in the padding lanes.
+  /// Valid until the next forward().
+  virtual const Batch<T>& backward() = 0;
+};
+
+}  // namespace normnet::inline NORMNET_ABI

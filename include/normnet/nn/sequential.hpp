@@ -1,0 +1,315 @@
+// A chain of layers, and the plan of the memory between them.
+#pragma once
+
+#include <normnet/nn/layer.hpp>
+
+#include <concepts>
+#include <memory>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace normnet::inline NORMNET_ABI {
+
+/// Layers applied one after the other; itself a layer, so that models nest.
+///
+///     Sequential<float> net(/*seed=*/1);
+///     net.add(Conv2d<float>({.in_channels = 3, .out_channels = 16, .kernel_size = 3}), "conv1").add(ReLU<float>());
+///     const Batch<float>& logits = net.forward(images);
+///     net.backward(loss.backward());
+///
+/// Shapes are inferred and checked when the first input arrives; errors name the layer. At that moment it also plans the memory between
+/// its layers: what no backward pass reads again is overwritten in place, and a layer that needs a border of zeros around its input finds
+/// it there.
+///
+/// Layers are named by position, "0", "1", ..., unless add() is given a name; parameters and buffers carry dotted names, "conv1.weight".
+template <class T>
+class Sequential final : public Layer<T> {
+ public:
+  /// Models with the same seed and the same layers start from the same parameters and drop the same units.
+  explicit Sequential(std::uint64_t seed = 0) : random_(seed) {}
+
+  /// Appends a layer and draws its initial parameters from the model's seed and the layer's position: load weights after building.
+  /// Throws Error when the name is taken or holds a dot.
+  template <std::derived_from<Layer<T>> L>
+  Sequential& add(L layer, std::string name = "") & {
+    return add(std::unique_ptr<Layer<T>>(std::make_unique<L>(std::move(layer))), std::move(name));
+  }
+  template <std::derived_from<Layer<T>> L>
+  Sequential&& add(L layer, std::string name = "") && {
+    return std::move(add(std::unique_ptr<Layer<T>>(std::make_unique<L>(std::move(layer))), std::move(name)));
+  }
+  Sequential& add(std::unique_ptr<Layer<T>> layer, std::string name = "") & {
+    if (name.empty()) name = std::to_string(size());
+    if (name.find('.') != std::string::npos) fail("Sequential: expected a layer name without a dot, got \"", name, "\"");
+    for (const auto& other : layers_) {
+      if (local_name(*other) == name) fail("Sequential: the layer name \"", name, "\" is taken");
+    }
+    layer->reset_parameters(random_.fork(static_cast<std::uint64_t>(size())));
+    layer->set_name(prefixed(name));
+    layers_.push_back(std::move(layer));
+    plan_ = {};
+    return *this;
+  }
+
+  Index size() const { return static_cast<Index>(layers_.size()); }
+
+  /// Layer i. Throws Error out of range.
+  Layer<T>& operator[](Index i) { return *layers_[checked(i)]; }
+  const Layer<T>& operator[](Index i) const { return *layers_[checked(i)]; }
+
+  /// Whether forward(x) trains (the default) or evaluates.
+  void train(bool on = true) { training_ = on; }
+  void eval() { train(false); }
+  bool training() const { return training_; }
+
+  /// The model's output, valid until the next call. x must stay as it is until backward() is done. Throws Error when a layer cannot take
+  /// its input.
+  const Batch<T>& forward(const Batch<T>& x) {
+    if (layers_.empty()) fail("Sequential: expected at least one layer, got none");
+    prepare(x.shape());
+    top_output_.reset(plan_.shapes.back());
+    Mode mode{.training = training_, .random = random_.fork(pass_stream)};
+    if (training_) mode.random = mode.random.fork(passes_++);
+    caller_input_ = &x;
+    if (!x.halo().holds(input_halo())) {
+      padded_input_.reset(x.shape(), input_halo());
+      padded_input_.copy_from(x);
+    }
+    forward(top_input(), top_output_, mode);
+    return top_output_;
+  }
+
+  /// The same for a tensor of shape N x C x H x W or N x F; keeps no state for backward().
+  Tensor<T> forward(const Tensor<T>& x) {
+    Tensor<T> y = forward(Batch<T>::from(x, input_halo())).to_tensor();
+    caller_input_ = nullptr;
+    return y;
+  }
+
+  /// Adds the gradients of all parameters, given that of the loss with respect to the output of the last forward(x).
+  /// Throws Error without such a pass, or when dy has another shape than its output.
+  void backward(const Batch<T>& dy) { backward_from_top(dy, nullptr); }
+
+  /// The same, and the gradient with respect to the input.
+  void backward(const Batch<T>& dy, Batch<T>& dx) {
+    if (caller_input_ != nullptr) dx.reset(caller_input_->shape(), dx.halo());
+    backward_from_top(dy, &dx);
+  }
+
+  /// Training passes so far: with the seed, it decides what dropout drops next. A resumed run sets it to where it was.
+  std::uint64_t passes() const { return passes_; }
+  void set_passes(std::uint64_t passes) { passes_ = passes; }
+
+  /// Sets all gradients of the parameters to zero.
+  void zero_grad() {
+    for (auto& [name, parameter] : parameters()) parameter->grad.fill(T(0));
+  }
+
+  /// The memory of all feature maps and gradients between the layers, in bytes.
+  std::size_t activation_bytes() const {
+    std::size_t bytes = padded_input_.bytes() + padded_gradient_.bytes() + top_output_.bytes();
+    for (const auto& batch : plan_.values.storage) bytes += batch.bytes();
+    for (const auto& batch : plan_.gradients.storage) bytes += batch.bytes();
+    return bytes;
+  }
+
+  // The interface of a layer.
+
+  std::string type() const override { return "Sequential"; }
+
+  Shape output_shape(const Shape& input) const override {
+    Shape shape = input;
+    for (const auto& layer : layers_) shape = layer->output_shape(shape);
+    return shape;
+  }
+
+  void forward(const Batch<T>& x, Batch<T>& y, const Mode& mode) override {
+    prepare(x.shape());
+    if (layers_.empty()) return y.copy_from(x);
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      layers_[i]->forward(value(i, x, y), writable_value(i + 1, y), {mode.training, mode.random.fork(i)});
+    }
+  }
+
+  void backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>& dx) override { backward_chain(x, y, dy, &dx); }
+
+  void backward_parameters(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy) override { backward_chain(x, y, dy, nullptr); }
+
+  Halo input_halo() const override { return layers_.empty() ? Halo{} : layers_.front()->input_halo(); }
+  Halo gradient_halo() const override { return layers_.empty() ? Halo{} : layers_.back()->gradient_halo(); }
+
+  std::vector<NamedParameter<T>> parameters() override {
+    return collect<NamedParameter<T>>([](Layer<T>& layer) { return layer.parameters(); });
+  }
+  std::vector<NamedBuffer<T>> buffers() override {
+    return collect<NamedBuffer<T>>([](Layer<T>& layer) { return layer.buffers(); });
+  }
+
+  void reset_parameters(const Random& random) override {
+    random_ = random;
+    for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i]->reset_parameters(random_.fork(i));
+  }
+
+  std::int64_t multiply_adds(const Shape& input) const override {
+    std::int64_t total = 0;
+    Shape shape = input;
+    for (const auto& layer : layers_) {
+      total += layer->multiply_adds(shape);
+      shape = layer->output_shape(shape);
+    }
+    return total;
+  }
+
+  void set_name(std::string name) override {
+    std::vector<std::string> local_names;
+    for (const auto& layer : layers_) local_names.push_back(local_name(*layer));
+    Layer<T>::set_name(std::move(name));
+    for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i]->set_name(prefixed(local_names[i]));
+  }
+
+ private:
+  static constexpr std::uint64_t pass_stream = ~std::uint64_t{0};  // apart from the streams of the layers' positions
+
+  // The places of a chain's feature maps, or of their gradients: place i stands between layer i - 1 and layer i. The first and the last
+  // are the caller's; those that a layer writes in place share storage.
+  struct Places {
+    std::vector<std::size_t> slot;  // of each place
+    std::vector<Halo> halo;         // of each slot
+    std::vector<Batch<T>> storage;  // of each slot, but for the caller's
+  };
+
+  struct Plan {
+    std::vector<Shape> shapes;  // of each place
+    Places values, gradients;
+  };
+
+  void prepare(const Shape& input) {
+    if (!plan_.shapes.empty() && plan_.shapes.front() == input) return;
+    std::vector<Shape> shapes{input};
+    for (const auto& layer : layers_) shapes.push_back(layer->output_shape(shapes.back()));
+    if (plan_.shapes.empty()) plan_slots();
+    plan_.shapes = std::move(shapes);
+    for (std::size_t place = 1; place + 1 < plan_.shapes.size(); ++place) {
+      for (Places* places : {&plan_.values, &plan_.gradients}) {
+        const std::size_t slot = places->slot[place];
+        if (slot != places->slot.front() && slot != places->slot.back()) places->storage[slot].reset(plan_.shapes[place], places->halo[slot]);
+      }
+    }
+  }
+
+  // A layer overwrites its input where it can and where neither it nor the layer before reads that again; a gradient is overwritten
+  // wherever the layer can. The caller's input, and the caller's gradient of the output, are never written.
+  void plan_slots() {
+    const std::size_t count = layers_.size();
+    const auto overwrites_input = [&](std::size_t i) {
+      return i > 0 && layers_[i]->in_place() && !keeps_input(layers_[i]->keeps_for_backward()) &&
+             !keeps_output(layers_[i - 1]->keeps_for_backward());
+    };
+    const auto overwrites_gradient = [&](std::size_t i) { return i + 1 < count && layers_[i]->in_place(); };
+    plan_.values = make_places([&](std::size_t i) { return overwrites_input(i); }, &Layer<T>::input_halo, 0);
+    plan_.gradients = make_places([&](std::size_t i) { return overwrites_gradient(i); }, &Layer<T>::gradient_halo, 1);
+  }
+
+  template <class Shares>
+  Places make_places(Shares shares, Halo (Layer<T>::*halo)() const, std::size_t reads) const {
+    Places places{.slot = {0}, .halo = {Halo{}}, .storage = {}};
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      if (!shares(i)) places.halo.emplace_back();
+      places.slot.push_back(places.halo.size() - 1);
+    }
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      Halo& of_slot = places.halo[places.slot[i + reads]];
+      of_slot = max(of_slot, ((*layers_[i]).*halo)());
+    }
+    places.storage.resize(places.halo.size());
+    return places;
+  }
+
+  const Batch<T>& value(std::size_t place, const Batch<T>& x, const Batch<T>& y) const {
+    const std::size_t slot = plan_.values.slot[place];
+    return slot == plan_.values.slot.front() ? x : slot == plan_.values.slot.back() ? y : plan_.values.storage[slot];
+  }
+  Batch<T>& writable_value(std::size_t place, Batch<T>& y) {
+    const std::size_t slot = plan_.values.slot[place];
+    return slot == plan_.values.slot.back() ? y : plan_.values.storage[slot];
+  }
+
+  const Batch<T>& top_input() const { return caller_input_->halo().holds(input_halo()) ? *caller_input_ : padded_input_; }
+
+  void backward_from_top(const Batch<T>& dy, Batch<T>* dx) {
+    if (caller_input_ == nullptr) fail(this->label(), ": backward() without a forward() before it");
+    if (dy.shape() != top_output_.shape()) {
+      fail(this->label(), ": expected a gradient of shape ", top_output_.shape(), ", got ", dy.shape());
+    }
+    const Batch<T>* gradient = &dy;
+    if (!dy.halo().holds(gradient_halo())) {
+      padded_gradient_.reset(dy.shape(), gradient_halo());
+      padded_gradient_.copy_from(dy);
+      gradient = &padded_gradient_;
+    }
+    backward_chain(top_input(), top_output_, *gradient, dx);
+  }
+
+  // Without dx, the gradient goes no further down than the first layer that has parameters.
+  void backward_chain(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx) {
+    if (layers_.empty()) {
+      if (dx != nullptr) dx->copy_from(dy);
+      return;
+    }
+    const bool parameters_only = dx == nullptr;
+    std::size_t lowest = 0;
+    if (parameters_only) {
+      while (lowest < layers_.size() && layers_[lowest]->parameters().empty()) ++lowest;
+      dx = &unasked_gradient(lowest + 1);
+    }
+    const auto& slot = plan_.gradients.slot;
+    const auto writable = [&](std::size_t place) -> Batch<T>& {
+      return slot[place] == slot.front() ? *dx : plan_.gradients.storage[slot[place]];
+    };
+    for (std::size_t i = layers_.size(); i-- > lowest;) {
+      const Batch<T>& of_output = slot[i + 1] == slot.back() ? dy : writable(i + 1);
+      if (parameters_only && i == lowest) {
+        layers_[i]->backward_parameters(value(i, x, y), value(i + 1, x, y), of_output);
+      } else {
+        layers_[i]->backward(value(i, x, y), value(i + 1, x, y), of_output, writable(i));
+      }
+    }
+  }
+
+  // Layers that work in place may pass the gradient of the output of layer `place` - 1 through the caller's dx; without one it needs a place.
+  Batch<T>& unasked_gradient(std::size_t place) {
+    auto& [slot, halo, storage] = plan_.gradients;
+    if (place < slot.size() && slot[place] == slot.front()) storage[slot.front()].reset(plan_.shapes[place], halo[slot.front()]);
+    return storage[slot.front()];
+  }
+
+  template <class Named, class Of>
+  std::vector<Named> collect(Of of) {
+    std::vector<Named> all;
+    for (const auto& layer : layers_) {
+      for (const auto& [name, pointer] : of(*layer)) all.push_back({local_name(*layer) + "." + name, pointer});
+    }
+    return all;
+  }
+
+  std::string prefixed(const std::string& local) const { return this->name().empty() ? local : this->name() + "." + local; }
+  static std::string local_name(const Layer<T>& layer) { return layer.name().substr(layer.name().rfind('.') + 1); }
+
+  std::size_t checked(Index i) const {
+    if (i < 0 || i >= size()) fail(this->label(), ": no layer ", i, " among ", size());
+    return static_cast<std::size_t>(i);
+  }
+
+  Random random_;
+  std::vector<std::unique_ptr<Layer<T>>> layers_;
+  bool training_ = true;
+  std::uint64_t passes_ = 0;
+  Plan plan_;
+  const Batch<T>* caller_input_ = nullptr;
+  Batch<T> top_output_, padded_input_, padded_gradient_;
+};
+
+}  // namespace normnet::inline NORMNET_ABI

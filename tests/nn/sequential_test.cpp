@@ -1,0 +1,223 @@
+// Sequential and Residual: shapes, names, memory plan, gradients through chains, and the errors that name the layer.
+#include "support/catch.hpp"
+#include "support/compare.hpp"
+
+#include <normnet/nn/activation.hpp>
+#include <normnet/nn/batch_norm2d.hpp>
+#include <normnet/nn/conv2d.hpp>
+#include <normnet/nn/dropout.hpp>
+#include <normnet/nn/group_norm.hpp>
+#include <normnet/nn/linear.hpp>
+#include <normnet/nn/max_pool2d.hpp>
+#include <normnet/nn/flatten.hpp>
+#include <normnet/nn/residual.hpp>
+#include <normnet/nn/sequential.hpp>
+#include <normnet/testing/gradient_check.hpp>
+
+using namespace normnet;
+
+namespace {
+
+/// Every way in which layers share memory: a convolution whose output two layers overwrite, a dropout after one that keeps its output,
+/// nested chains, borders before padded convolutions, an in-place layer at either end.
+template <class T>
+Sequential<T> chain(std::uint64_t seed = 1, double p = 0.25) {
+  Sequential<T> tail;
+  tail.add(Sigmoid<T>()).add(Conv2d<T>({.in_channels = 5, .out_channels = 6, .kernel_size = 3, .padding = 1}), "conv").add(Tanh<T>());
+  Sequential<T> net(seed);
+  net.add(Tanh<T>(), "squash")
+      .add(Conv2d<T>({.in_channels = 3, .out_channels = 4, .kernel_size = 3, .padding = 1}), "conv1")
+      .add(Tanh<T>())
+      .add(BatchNorm2d<T>(4), "norm1")
+      .add(Dropout<T>(p))
+      .add(Conv2d<T>({.in_channels = 4, .out_channels = 5, .kernel_size = 3, .stride = 2, .padding = 1, .bias = false}), "conv2")
+      .add(GroupNorm<T>(5, 5))
+      .add(std::move(tail), "tail")
+      .add(Flatten<T>())
+      .add(Linear<T>(6 * 3 * 4, 7), "head");
+  return net;
+}
+
+constexpr Index chain_channels = 3, chain_height = 6, chain_width = 7;
+
+/// The same layers called one by one, every feature map and gradient in a batch of its own: the plan without its savings.
+template <class T>
+struct LayerByLayer {
+  std::vector<Batch<T>> values;
+
+  void forward(Sequential<T>& net, const Batch<T>& x, const Random& random) {
+    values.assign(1, x);
+    for (Index i = 0; i < net.size(); ++i) {
+      const Batch<T> padded = with_halo(values.back(), net[i].input_halo());
+      Batch<T> y(net[i].output_shape(padded.shape()));
+      net[i].forward(padded, y, {true, random.fork(static_cast<std::uint64_t>(i))});
+      values.back() = padded;
+      values.push_back(y);
+    }
+  }
+
+  Batch<T> backward(Sequential<T>& net, Batch<T> gradient) {
+    for (Index i = net.size(); i-- > 0;) {
+      Batch<T> dx(values[static_cast<std::size_t>(i)].shape());
+      net[i].backward(values[static_cast<std::size_t>(i)], values[static_cast<std::size_t>(i) + 1], with_halo(gradient, net[i].gradient_halo()),
+                      dx);
+      gradient = dx;
+    }
+    return gradient;
+  }
+
+  static Batch<T> with_halo(const Batch<T>& batch, Halo halo) {
+    Batch<T> padded(batch.shape(), halo);
+    padded.copy_from(batch);
+    return padded;
+  }
+};
+
+std::vector<Tensor<float>> gradients(Sequential<float>& net) {
+  std::vector<Tensor<float>> all;
+  for (auto& [name, parameter] : net.parameters()) all.push_back(parameter->grad);
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("the memory plan changes no bit", "[sequential]") {
+  for (const Index images : {3, 17, 40}) {
+    const Shape shape{images, chain_channels, chain_height, chain_width};
+    const auto x = Batch<float>::from(test::random_tensor<float>(shape, 1)), dy = Batch<float>::from(test::random_tensor<float>({images, 7}, 2));
+    auto planned = chain<float>(), plain = chain<float>();
+    const Tensor<float> y = planned.forward(x).to_tensor();
+    Batch<float> dx;
+    planned.backward(dy, dx);
+    LayerByLayer<float> reference;
+    // What Sequential hands its layers in its first training pass.
+    reference.forward(plain, x, Random(1).fork(~std::uint64_t{0}).fork(0));
+    CHECK(y == reference.values.back().to_tensor());
+    CHECK(dx.to_tensor() == reference.backward(plain, dy).to_tensor());
+    CHECK(gradients(planned) == gradients(plain));
+    auto without_dx = chain<float>();
+    without_dx.forward(x);
+    without_dx.backward(dy);
+    CHECK(gradients(without_dx) == gradients(plain));
+  }
+}
+
+TEST_CASE("the plan overwrites what nobody reads again", "[sequential]") {
+  const auto x = Batch<float>::from(test::random_tensor<float>({32, 3, 8, 6}, 1));
+  Sequential<float> net;
+  net.add(Conv2d<float>({.in_channels = 3, .out_channels = 10, .kernel_size = 1})).add(ReLU<float>()).add(BatchNorm2d<float>(10));
+  net.add(Dropout<float>(0.1)).add(Conv2d<float>({.in_channels = 10, .out_channels = 2, .kernel_size = 1}));
+  net.forward(x);
+  // Two values (convolution and ReLU; norm and dropout), the output, and two gradients (ReLU to norm's output share; dropout's output).
+  const std::size_t map = 32 * 10 * 8 * 6 * sizeof(float);
+  CHECK(net.activation_bytes() <= 4 * map + 32 * 2 * 8 * 6 * sizeof(float));
+}
+
+TEST_CASE("chains and residual connections have the gradients of their formulas", "[sequential][residual][gradient]") {
+  auto net = chain<double>();
+  const auto result = gradient_check(net, {3, chain_channels, chain_height, chain_width}, {.batchwise = true});
+  INFO(result.message());
+  CHECK(result.ok(1e-7));
+
+  Sequential<double> body;
+  body.add(Conv2d<double>({.in_channels = 3, .out_channels = 3, .kernel_size = 3, .padding = 1})).add(Tanh<double>()).add(GroupNorm<double>(1, 3));
+  Residual<double> identity(std::move(body));
+  const auto of_identity = gradient_check(identity, {3, 3, 4, 5});
+  INFO(of_identity.message());
+  CHECK(of_identity.ok(1e-7));
+
+  Sequential<double> strided, projection;
+  strided.add(Conv2d<double>({.in_channels = 3, .out_channels = 4, .kernel_size = 3, .stride = 2, .padding = 1}));
+  projection.add(Conv2d<double>({.in_channels = 3, .out_channels = 4, .kernel_size = 1, .stride = 2, .bias = false}));
+  Residual<double> projected(std::move(strided), std::move(projection));
+  const auto of_projected = gradient_check(projected, {17, 3, 5, 6});
+  INFO(of_projected.message());
+  CHECK(of_projected.ok(1e-7));
+}
+
+TEST_CASE("a residual connection adds its input", "[residual]") {
+  Sequential<double> body;
+  body.add(Conv2d<double>({.in_channels = 2, .out_channels = 2, .kernel_size = 1}));
+  Residual<double> residual(std::move(body));
+  const Tensor<double> x = test::random_tensor<double>({3, 2, 4, 3}, 1);
+  const auto input = Batch<double>::from(x);
+  Batch<double> y(x.shape()), of_body(x.shape());
+  residual.forward(input, y, {});
+  residual.body().forward(input, of_body, {});
+  Tensor<double> expected = of_body.to_tensor();
+  for (Index i = 0; i < x.size(); ++i) expected[i] += x[i];
+  CHECK(y.to_tensor() == expected);
+}
+
+TEST_CASE("names are dotted paths and errors carry them", "[sequential][errors]") {
+  auto net = chain<float>();
+  std::vector<std::string> names;
+  for (const auto& [name, parameter] : net.parameters()) names.push_back(name);
+  CHECK(names == std::vector<std::string>{"conv1.weight", "conv1.bias", "norm1.weight", "norm1.bias", "conv2.weight", "6.weight", "6.bias",
+                                          "tail.conv.weight", "tail.conv.bias", "head.weight", "head.bias"});
+  CHECK(net.buffers().size() == 2);
+  CHECK(net.buffers()[0].name == "norm1.running_mean");
+  CHECK_THROWS_WITH(net.forward(Tensor<float>({2, 4, 6, 7})), "Conv2d \"conv1\": expected 3 input channels, got 4 (input 2x4x6x7)");
+  CHECK_THROWS_WITH(net.forward(Tensor<float>({2, 3, 6, 9})), "Linear \"head\": expected 72 input features, got 90 (input 2x90)");
+  Sequential<float> outer;
+  outer.add(std::move(net), "features");
+  CHECK(outer.parameters()[7].name == "features.tail.conv.weight");
+  CHECK_THROWS_WITH(outer.forward(Tensor<float>({2, 4, 6, 7})), "Conv2d \"features.conv1\": expected 3 input channels, got 4 (input 2x4x6x7)");
+
+  Sequential<float> body;
+  body.add(Conv2d<float>({.in_channels = 3, .out_channels = 4, .kernel_size = 3}), "conv");
+  Sequential<float> with_residual;
+  with_residual.add(Residual<float>(std::move(body)), "block1");
+  CHECK(with_residual.parameters()[0].name == "block1.body.conv.weight");
+  CHECK_THROWS_WITH(with_residual.forward(Tensor<float>({2, 3, 6, 5})),
+                    "Residual \"block1\": expected a body with an output of 2x3x6x5, the shape of its input, got 2x4x4x3");
+}
+
+TEST_CASE("Sequential says what is wrong", "[sequential][errors]") {
+  Sequential<float> net;
+  CHECK_THROWS_WITH(net.forward(Tensor<float>({2, 3, 4, 5})), "Sequential: expected at least one layer, got none");
+  CHECK_THROWS_WITH(net.forward(Tensor<float>({2, 3, 4})), "Batch: expected a shape N x C x H x W or N x F, got 2x3x4");
+  net.add(ReLU<float>(), "relu");
+  CHECK_THROWS_WITH(net.add(ReLU<float>(), "relu"), "Sequential: the layer name \"relu\" is taken");
+  CHECK_THROWS_WITH(net.add(ReLU<float>(), "a.b"), "Sequential: expected a layer name without a dot, got \"a.b\"");
+  CHECK_THROWS_WITH(net[1], "Sequential: no layer 1 among 1");
+  const Batch<float> x(Shape{2, 3, 4, 5}), dy(Shape{2, 3, 4, 4});
+  CHECK_THROWS_WITH(net.backward(x), "Sequential: backward() without a forward() before it");
+  net.forward(x);
+  CHECK_THROWS_WITH(net.backward(dy), "Sequential: expected a gradient of shape 2x3x4x5, got 2x3x4x4");
+}
+
+TEST_CASE("the seed decides parameters and dropped units", "[sequential]") {
+  const Tensor<float> x = test::random_tensor<float>({5, chain_channels, chain_height, chain_width}, 1);
+  auto a = chain<float>(1), b = chain<float>(1), c = chain<float>(2);
+  CHECK(a.forward(x) == b.forward(x));
+  CHECK_FALSE(a.forward(x) == c.forward(x));
+  // Each training pass drops other units; setting the count repeats one.
+  const Tensor<float> third = a.forward(x);
+  CHECK_FALSE(third == a.forward(x));
+  a.set_passes(2);
+  CHECK(third == a.forward(x));
+  a.eval();
+  CHECK(a.forward(x) == a.forward(x));
+}
+
+TEST_CASE("batches of changing size share one plan", "[sequential]") {
+  auto net = chain<float>(1, 0), fresh = chain<float>(1, 0);
+  net.eval();
+  fresh.eval();
+  const auto of_size = [](Index images) { return test::random_tensor<float>({images, chain_channels, chain_height, chain_width}, 3); };
+  for (const Index images : {40, 3, 17, 40}) CHECK(net.forward(of_size(images)).shape() == Shape{images, 7});
+  CHECK(net.forward(of_size(17)) == fresh.forward(of_size(17)));
+}
+
+TEST_CASE("a chain gives the same bits with 1, 2 and 3 threads", "[sequential][threads]") {
+  const Shape shape{70, chain_channels, chain_height, chain_width};
+  test::same_bits_at_any_thread_count([&] {
+    auto net = chain<float>();
+    const auto x = Batch<float>::from(test::random_tensor<float>(shape, 1));
+    std::vector<Tensor<float>> results{net.forward(x).to_tensor()};
+    net.backward(Batch<float>::from(test::random_tensor<float>({70, 7}, 2)));
+    for (const auto& gradient : gradients(net)) results.push_back(gradient);
+    return results;
+  });
+}
