@@ -1,0 +1,166 @@
+// Batches of a data set, shuffled, augmented, normalised and packed into lanes.
+#pragma once
+
+#include <normnet/core/batch.hpp>
+#include <normnet/core/error.hpp>
+#include <normnet/core/parallel.hpp>
+#include <normnet/core/random.hpp>
+#include <normnet/data/dataset.hpp>
+#include <normnet/data/transforms.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstdint>
+#include <numeric>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace normnet::inline NORMNET_ABI {
+
+/// Images with their labels and their indices in the data set.
+template <class T>
+struct LabelledBatch {
+  Batch<T> images;
+  std::vector<int> labels;
+  std::vector<Index> indices;
+};
+
+/// Deals a data set out in batches:
+///
+///     DataLoader<float> loader(data.train, {.batch_size = 128, .shuffle = true, .seed = 1});
+///     for (Index epoch = 0; epoch < 20; ++epoch) {
+///       for (const auto& [images, labels, indices] : loader.epoch(epoch)) ...
+///     }
+///
+/// The order of an epoch and the augmentation of its images are functions of the seed, the epoch and the image's index alone, so
+/// a run that starts in the middle sees what it would have seen.
+template <class T>
+class DataLoader {
+ public:
+  struct Options {
+    Index batch_size = 128;
+    /// Another order in each epoch; otherwise always that of the data set.
+    bool shuffle = false;
+    /// Leaves out the last batch of an epoch if it is not full.
+    bool drop_last = false;
+    std::uint64_t seed = 0;
+    Normalize normalize{};
+    Augmentation augment{};
+    /// A border of zeros around the normalised images, for a model whose first layer asks for one (`net.input_halo()`).
+    Halo halo{};
+  };
+
+  /// Keeps a reference to the data set. Stands at epoch 0. Throws Error when there are no images, when batch_size is below 1 or
+  /// drop_last leaves no batch, and as Normalize and Augmentation do.
+  DataLoader(const Dataset& data, Options options)
+      : data_(&data), options_(std::move(options)), order_(static_cast<std::size_t>(data.size())) {
+    if (data.empty()) fail("DataLoader: expected at least one image, got none");
+    if (options_.batch_size < 1) fail("DataLoader: expected a batch_size of at least 1, got ", options_.batch_size);
+    if (batches() == 0) {
+      fail("DataLoader: expected at least ", options_.batch_size, " images (batch_size, with drop_last), got ", data.size());
+    }
+    options_.augment.check();
+    tables_ = options_.normalize.template tables<T>(data.channels());
+    start_epoch(0);
+  }
+  explicit DataLoader(const Dataset& data) : DataLoader(data, Options{}) {}
+  explicit DataLoader(const Dataset&&) = delete;  // the data set would be gone
+  DataLoader(const Dataset&&, Options) = delete;
+
+  const Dataset& dataset() const { return *data_; }
+  const Options& options() const { return options_; }
+
+  /// The batches of an epoch.
+  Index batches() const {
+    return options_.drop_last ? data_->size() / options_.batch_size : 1 + (data_->size() - 1) / options_.batch_size;
+  }
+
+  /// Draws the order of an epoch and what its augmentation will be. Throws Error when it is negative.
+  void start_epoch(Index epoch) {
+    if (epoch < 0) fail("DataLoader: expected an epoch of at least 0, got ", epoch);
+    random_ = Random(options_.seed).fork(static_cast<std::uint64_t>(epoch));
+    std::iota(order_.begin(), order_.end(), Index{0});
+    if (options_.shuffle) random_.shuffle(std::span(order_));
+  }
+
+  /// A batch of the epoch, valid until the next call; padding lanes are zero. Throws Error out of range.
+  const LabelledBatch<T>& load(Index batch) {
+    if (batch < 0 || batch >= batches()) fail("DataLoader: no batch ", batch, " among ", batches());
+    const Index begin = batch * options_.batch_size;
+    const Index images = std::min(options_.batch_size, data_->size() - begin);
+    batch_.indices.assign(order_.begin() + begin, order_.begin() + begin + images);
+    batch_.labels.clear();
+    placements_.clear();
+    for (const Index i : batch_.indices) {
+      batch_.labels.push_back(data_->label(i));
+      if (options_.augment.enabled()) placements_.push_back(options_.augment.draw(random_.fork(augmentation_stream), i));
+    }
+    batch_.images.reset({images, data_->channels(), data_->height(), data_->width()}, options_.halo);
+    const Index lookups = batch_.images.plane() * Batch<T>::lanes;
+    parallel_for_2d(batch_.images.blocks(), batch_.images.channels(), lookups,
+                    [&](Index block, Index c) { pack_planes(block, c); });
+    batch_.images.clear_padding_lanes();
+    return batch_;
+  }
+
+  /// The batches of an epoch for a range-for loop; each is valid until the next.
+  class Epoch {
+   public:
+    explicit Epoch(DataLoader& loader) : loader_(&loader) {}
+
+    struct Iterator {
+      DataLoader* loader;
+      Index batch;
+      const LabelledBatch<T>& operator*() const { return loader->load(batch); }
+      Iterator& operator++() { return ++batch, *this; }
+      friend bool operator==(const Iterator&, const Iterator&) = default;
+    };
+
+    Iterator begin() const { return {loader_, 0}; }
+    Iterator end() const { return {loader_, loader_->batches()}; }
+
+   private:
+    DataLoader* loader_;
+  };
+
+  /// Calls start_epoch and returns its batches.
+  Epoch epoch(Index epoch) {
+    start_epoch(epoch);
+    return Epoch(*this);
+  }
+
+ private:
+  static constexpr std::uint64_t augmentation_stream = 0;
+
+  // One channel of a block: image by image into its lane.
+  void pack_planes(Index block, Index channel) {
+    const std::array<T, 256>& value = tables_[static_cast<std::size_t>(channel)];
+    const auto plane_bytes = static_cast<std::size_t>(batch_.images.plane());
+    const auto width = static_cast<std::size_t>(batch_.images.width());
+    std::vector<std::uint8_t> placed(width);
+    for (int lane = 0; lane < batch_.images.images_in(block); ++lane) {
+      const auto n = static_cast<std::size_t>(block * Batch<T>::lanes + lane);
+      const auto plane = data_->image(batch_.indices[n]).subspan(static_cast<std::size_t>(channel) * plane_bytes, plane_bytes);
+      for (Index y = 0; y < batch_.images.height(); ++y) {
+        const std::uint8_t* bytes = plane.data() + static_cast<std::size_t>(y) * width;
+        if (!placements_.empty()) {
+          placements_[n].copy_row(plane, y, placed);
+          bytes = placed.data();
+        }
+        Pack<T>* row = batch_.images.row(block, channel, y);
+        for (std::size_t x = 0; x < width; ++x) row[x].set(lane, value[bytes[x]]);
+      }
+    }
+  }
+
+  const Dataset* data_;
+  Options options_;
+  std::vector<Index> order_;
+  Random random_;
+  std::vector<std::array<T, 256>> tables_;  // of each channel
+  std::vector<Placement> placements_;       // of each image of the batch; none without augmentation
+  LabelledBatch<T> batch_;
+};
+
+}  // namespace normnet::inline NORMNET_ABI

@@ -1,0 +1,44 @@
+// Pictures as PNG files.
+#pragma once
+
+#include <normnet/core/error.hpp>
+#include <normnet/io/atomic_file.hpp>
+#include <normnet/viz/image.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+
+// Every translation unit gets its own private copy of the encoder, which is what lets a header-only library use it.
+#if defined(__GNUC__)
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wunused-function"
+#endif
+#define STB_IMAGE_WRITE_STATIC
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#include <stb_image_write.h>
+#undef STB_IMAGE_WRITE_IMPLEMENTATION
+#undef STB_IMAGE_WRITE_STATIC
+#if defined(__GNUC__)
+#pragma GCC diagnostic pop
+#endif
+
+namespace normnet {
+
+/// Writes the picture as an 8-bit RGB PNG. As every file it is written whole or not at all. Throws Error `cannot write "<path>": <reason>`.
+inline void write_png(const Image& image, const std::filesystem::path& path) {
+  const auto refuse = [&path](const auto& reason) { fail("cannot write \"", path.string(), "\": ", reason); };
+  constexpr Index largest = Index{1} << 29;  // the encoder counts in int and doubles its buffers
+  if (image.height() > largest / (3 * image.width() + 1)) {
+    refuse(concat("a picture of ", image.width(), "x", image.height(), " pixels is too large for the PNG encoder"));
+  }
+  int size = 0;
+  const std::unique_ptr<unsigned char, decltype(&std::free)> png(
+      stbi_write_png_to_mem(image.bytes().data(), 0, static_cast<int>(image.width()), static_cast<int>(image.height()), 3, &size),
+      &std::free);
+  if (!png) refuse("out of memory");
+
+  write_file_atomically(path, {reinterpret_cast<const char*>(png.get()), static_cast<std::size_t>(size)});
+}
+
+}  // namespace normnet
