@@ -25,7 +25,9 @@ fs::path fresh_folder() {
   return folder;
 }
 
-std::ptrdiff_t files_in(const fs::path& folder) { return std::distance(fs::directory_iterator(folder), fs::directory_iterator()); }
+std::ptrdiff_t files_in(const fs::path& folder) {
+  return std::distance(fs::directory_iterator(folder), fs::directory_iterator());
+}
 
 }  // namespace
 
@@ -47,7 +49,8 @@ TEST_CASE("write_file_atomically names the file and the reason when it fails", "
   // A rename onto a folder that is not empty fails: that folder must stay as it was, and nothing beside it may remain.
   fs::create_directories(folder / "taken");
   write_file_atomically(folder / "taken" / "old", "old");
-  CHECK_THROWS_WITH(write_file_atomically(folder / "taken", "x"), "cannot write \"" + (folder / "taken").string() + "\": Is a directory");
+  CHECK_THROWS_WITH(write_file_atomically(folder / "taken", "x"),
+                    "cannot write \"" + (folder / "taken").string() + "\": Is a directory");
   CHECK(read(folder / "taken" / "old") == "old");
   CHECK(files_in(folder) == 1);
   fs::remove_all(folder);

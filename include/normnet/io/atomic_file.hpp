@@ -12,8 +12,8 @@
 
 namespace normnet {
 
-/// Writes the bytes to a file. They go into a file beside (`<path>.part`) that is renamed when it is whole, so that a reader never meets
-/// half a file, and a failed write leaves an existing one as it was. Throws Error `cannot write "<path>": <reason>`.
+/// Writes the bytes to a file. They go into a file beside (`<path>.part`) that is renamed when it is whole, so that a reader
+/// never meets half a file, and a failed write leaves an existing one as it was. Throws Error `cannot write "<path>": <reason>`.
 inline void write_file_atomically(const std::filesystem::path& path, std::string_view contents) {
   std::filesystem::path part = path;
   part += ".part";

@@ -1,0 +1,58 @@
+// Numbers as text, the same in every locale.
+#pragma once
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <cstdint>
+#include <string>
+
+namespace normnet {
+
+/// The shortest decimal text that reads back as exactly this number: what two runs are compared by.
+inline std::string exact(double value) {
+  std::array<char, 32> text{};
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+  return {text.data(), end};
+}
+
+/// The number with the given digits after the point: fixed(2.345, 1) is "2.3".
+inline std::string fixed(double value, int digits) {
+  std::array<char, 384> text{};  // the largest double has 309 digits before the point
+  const auto end = std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, digits).ptr;
+  return {text.data(), end};
+}
+
+/// The number with a comma between thousands: "39,490".
+inline std::string with_commas(std::int64_t value) {
+  const std::string digits = std::to_string(value);
+  std::string text;
+  for (std::size_t i = 0; i < digits.size(); ++i) {
+    const bool starts_group = i > 0 && digits[i - 1] != '-' && (digits.size() - i) % 3 == 0;
+    if (starts_group) text += ',';
+    text += digits[i];
+  }
+  return text;
+}
+
+/// A duration as "0:07", "12:34" or "1:02:03"; "?" when it is negative, unknown or longer than a thousand hours.
+inline std::string duration(double seconds) {
+  if (!(seconds >= 0 && seconds < 3.6e6)) return "?";
+  const auto total = static_cast<std::int64_t>(std::llround(seconds));
+  const auto two_digits = [](std::int64_t n) { return (n < 10 ? "0" : "") + std::to_string(n); };
+  const std::string minutes_seconds = std::to_string(total / 60 % 60) + ":" + two_digits(total % 60);
+  if (total < 3600) return minutes_seconds;
+  return std::to_string(total / 3600) + (total / 60 % 60 < 10 ? ":0" : ":") + minutes_seconds;
+}
+
+/// The text with blanks before it, so that it fills a column of the given width.
+inline std::string right_aligned(const std::string& text, std::size_t width) {
+  return std::string(width > text.size() ? width - text.size() : 0, ' ') + text;
+}
+
+/// The same with the blanks after it.
+inline std::string left_aligned(const std::string& text, std::size_t width) {
+  return text + std::string(width > text.size() ? width - text.size() : 0, ' ');
+}
+
+}  // namespace normnet

@@ -1,0 +1,255 @@
+// The training loop.
+#pragma once
+
+#include <normnet/core/batch.hpp>
+#include <normnet/core/error.hpp>
+#include <normnet/core/tensor.hpp>
+#include <normnet/data/data_loader.hpp>
+#include <normnet/data/dataset.hpp>
+#include <normnet/nn/loss.hpp>
+#include <normnet/nn/sequential.hpp>
+#include <normnet/optim/optimizer.hpp>
+#include <normnet/optim/scheduler.hpp>
+#include <normnet/train/format.hpp>
+#include <normnet/train/history.hpp>
+#include <normnet/train/metrics.hpp>
+#include <normnet/train/progress_bar.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <concepts>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace normnet::inline NORMNET_ABI {
+
+/// Where an epoch stands after one of its batches; accuracies are in percent.
+struct BatchReport {
+  Index epoch = 0;        ///< from 1
+  Index batch = 0;        ///< from 1
+  Index images_done = 0;  ///< in this epoch
+  double batch_loss = 0;
+  double running_loss = 0;  ///< over the images of this epoch so far, as the accuracy
+  double running_accuracy = 0;
+};
+
+/// A pass over a data set: the mean loss and the accuracy (in percent) over its images, and the time that it took.
+struct PassResult {
+  double loss = 0;
+  double accuracy = 0;
+  double seconds = 0;
+  Index images = 0;
+};
+
+/// The same, with what the network says to every image, in the order of the data set.
+template <class T>
+struct EvaluationResult : PassResult {
+  Tensor<T> outputs;             ///< N x C
+  std::vector<int> predictions;  ///< the class of the greatest output
+};
+
+/// When a learning-rate scheduler moves on: StepLR after every epoch, OneCycleLR after every step of the optimizer.
+enum class SchedulerInterval { epoch, step };
+
+/// Trains a network on a data set and tests it after every epoch:
+///
+///     Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
+///     trainer.fit(data.train, data.test, {.epochs = 20, .batch_size = 128});
+///
+/// For every batch: forward pass, loss, gradients to zero, backward pass, step. The same seeds give the same bits at any number
+/// of threads.
+template <class T>
+class Trainer {
+ public:
+  struct FitOptions {
+    Index epochs = 1;
+    Index batch_size = 128;
+    /// The batches of the tests; decides their speed and memory, no result.
+    Index eval_batch_size = 128;
+    /// Draws the order of the images and their augmentation.
+    std::uint64_t seed = 0;
+    bool shuffle = true;
+    /// Leaves out an epoch's last batch if it is not full.
+    bool drop_last = false;
+    Normalize normalize{};  ///< of training and test images
+    Augmentation augment{};
+    Scheduler<T>* scheduler = nullptr;
+    SchedulerInterval scheduler_interval = SchedulerInterval::epoch;
+    std::function<void(const BatchReport&)> on_batch_end{};
+    /// Called after the tests of every epoch; false ends the training.
+    std::function<bool(const EpochRecord&)> on_epoch_end{};
+    /// `{.out = nullptr}` for silence.
+    ProgressBar::Options progress{};
+  };
+
+  struct EvaluateOptions {
+    Index batch_size = 128;
+    Normalize normalize{};
+  };
+
+  /// Keeps references to the network and to the optimizer of its parameters.
+  template <std::derived_from<Loss<T>> L>
+  Trainer(Sequential<T>& net, Optimizer<T>& optimizer, L loss)
+      : net_(&net), optimizer_(&optimizer), loss_(std::make_unique<L>(std::move(loss))) {}
+
+  /// Trains. Throws Error on options without sense, an empty data set, a network that does not fit its images or has fewer
+  /// outputs than classes, and when the loss of a batch is not finite: it names the epoch, the step and the layer.
+  History fit(const Dataset& train, const Dataset& test, FitOptions options) {
+    if (options.epochs < 0) fail("Trainer: expected at least 0 epochs, got ", options.epochs);
+    check_data(train, "training");
+    check_data(test, "test");
+    DataLoader<T> train_loader(train, {.batch_size = options.batch_size,
+                                       .shuffle = options.shuffle,
+                                       .drop_last = options.drop_last,
+                                       .seed = options.seed,
+                                       .normalize = options.normalize,
+                                       .augment = options.augment,
+                                       .halo = net_->input_halo()});
+    DataLoader<T> test_loader(
+        test, {.batch_size = options.eval_batch_size, .normalize = options.normalize, .halo = net_->input_halo()});
+    const Index images = options.drop_last ? train_loader.batches() * options.batch_size : train.size();
+    ProgressBar progress(options.progress, options.epochs, images);
+
+    const auto after_batch = [&](const BatchReport& report) {
+      progress.update(report.images_done, report.running_loss, report.running_accuracy);
+      if (options.scheduler != nullptr && options.scheduler_interval == SchedulerInterval::step) options.scheduler->step();
+      if (options.on_batch_end) options.on_batch_end(report);
+    };
+    History history;
+    for (Index epoch = 1; epoch <= options.epochs; ++epoch) {
+      progress.begin_epoch(epoch);
+      const double learning_rate = optimizer_->lr();
+      const PassResult trained = train_epoch(train_loader, epoch, after_batch);
+      const PassResult tested = evaluate(test_loader);
+      if (options.scheduler != nullptr && options.scheduler_interval == SchedulerInterval::epoch) options.scheduler->step();
+      history.epochs.push_back({.epoch = epoch,
+                                .train_loss = trained.loss,
+                                .train_accuracy = trained.accuracy,
+                                .test_loss = tested.loss,
+                                .test_accuracy = tested.accuracy,
+                                .learning_rate = learning_rate,
+                                .train_seconds = trained.seconds,
+                                .images_per_second = static_cast<double>(trained.images) / trained.seconds,
+                                .test_seconds = tested.seconds});
+      progress.end_epoch(history.last());
+      if (options.on_epoch_end && !options.on_epoch_end(history.last())) break;
+    }
+    return history;
+  }
+
+  /// One epoch, counted from 1; its metrics are those of the batches as they were trained on. Throws Error when a loss is not
+  /// finite.
+  PassResult train_epoch(DataLoader<T>& loader, Index epoch, const std::function<void(const BatchReport&)>& after_batch = {}) {
+    const Stopwatch stopwatch;
+    RunningMetrics metrics;
+    net_->train();
+    loader.start_epoch(epoch - 1);
+    for (Index i = 0; i < loader.batches(); ++i) {
+      const LabelledBatch<T>& batch = loader.load(i);
+      const Batch<T>& outputs = net_->forward(batch.images);
+      const double loss = loss_->forward(outputs, batch.labels);
+      if (!std::isfinite(loss)) stop(loss, epoch, i + 1, batch.images);
+      metrics.add(outputs, batch.labels, loss);
+      optimizer_->zero_grad();
+      net_->backward(loss_->backward());
+      optimizer_->step();
+      if (after_batch) {
+        after_batch({.epoch = epoch,
+                     .batch = i + 1,
+                     .images_done = metrics.images(),
+                     .batch_loss = loss,
+                     .running_loss = metrics.loss(),
+                     .running_accuracy = metrics.accuracy()});
+      }
+    }
+    return {.loss = metrics.loss(), .accuracy = metrics.accuracy(), .seconds = stopwatch.seconds(), .images = metrics.images()};
+  }
+
+  /// Tests the network on all images, in evaluation mode. Throws Error as fit() does.
+  EvaluationResult<T> evaluate(const Dataset& data, EvaluateOptions options) {
+    check_data(data, "test");
+    DataLoader<T> loader(
+        data, {.batch_size = options.batch_size, .normalize = std::move(options.normalize), .halo = net_->input_halo()});
+    return evaluate(loader);
+  }
+  EvaluationResult<T> evaluate(const Dataset& data) { return evaluate(data, EvaluateOptions{}); }
+
+ private:
+  class Stopwatch {
+   public:
+    double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
+
+   private:
+    using Clock = std::chrono::steady_clock;
+    Clock::time_point start_ = Clock::now();
+  };
+
+  EvaluationResult<T> evaluate(DataLoader<T>& loader) {
+    const Stopwatch stopwatch;
+    const bool was_training = net_->training();
+    net_->eval();
+    RunningMetrics metrics;
+    EvaluationResult<T> result;
+    std::vector<T> values;
+    Index classes = 0;
+    for (Index i = 0; i < loader.batches(); ++i) {
+      const LabelledBatch<T>& batch = loader.load(i);
+      const Batch<T>& outputs = net_->forward(batch.images);
+      metrics.add(outputs, batch.labels, loss_->forward(outputs, batch.labels));
+      classes = outputs.channels();
+      const Tensor<T> dense = outputs.to_tensor();
+      values.insert(values.end(), dense.span().begin(), dense.span().end());
+      const std::vector<int> predictions = predicted_classes(outputs);
+      result.predictions.insert(result.predictions.end(), predictions.begin(), predictions.end());
+    }
+    net_->train(was_training);
+    result.outputs = Tensor<T>({metrics.images(), classes}, values);
+    result.loss = metrics.loss();
+    result.accuracy = metrics.accuracy();
+    result.images = metrics.images();
+    result.seconds = stopwatch.seconds();
+    return result;
+  }
+
+  void check_data(const Dataset& data, const char* which) const {
+    if (data.empty()) fail("Trainer: expected at least one ", which, " image, got none");
+    const Shape output = net_->output_shape({1, data.channels(), data.height(), data.width()});
+    const bool one_value_each = output.elements() == output[1];
+    if (!one_value_each || output[1] < data.classes()) {
+      fail("Trainer: expected a network with at least ", data.classes(), " outputs, one for each class of the ", which,
+           " images, got an output of ", output);
+    }
+  }
+
+  [[noreturn]] void stop(double loss, Index epoch, Index step, const Batch<T>& images) {
+    fail("Trainer: the loss became ", std::isnan(loss) ? "nan" : exact(loss), " in epoch ", epoch, ", step ", step,
+         ", at learning rate ", optimizer_->lr(), "; ", first_layer_not_finite(images));
+  }
+
+  // Goes through the network once more, layer by layer.
+  std::string first_layer_not_finite(const Batch<T>& images) {
+    Batch<T> x = images;
+    for (Index i = 0; i < net_->size(); ++i) {
+      Layer<T>& layer = (*net_)[i];
+      Batch<T> input(x.shape(), layer.input_halo());
+      input.copy_from(x);
+      x = Batch<T>(layer.output_shape(input.shape()));
+      layer.forward(input, x, {.training = true});
+      const Tensor<T> values = x.to_tensor();
+      if (!std::all_of(values.span().begin(), values.span().end(), [](T value) { return std::isfinite(value); })) {
+        return "the first output that is not finite is that of " + layer.label();
+      }
+    }
+    return "all outputs of the layers are finite";
+  }
+
+  Sequential<T>* net_;
+  Optimizer<T>* optimizer_;
+  std::unique_ptr<Loss<T>> loss_;
+};
+
+}  // namespace normnet::inline NORMNET_ABI

@@ -1,0 +1,75 @@
+#!/usr/bin/env bash
+# Tests cifar10_norms as a program, on a few synthetic images: its files, its messages, its exit codes.
+#
+#   cifar10_norms_test.sh PROGRAM SCRATCH_DIR
+set -euo pipefail
+
+program=$(realpath "${1:?expected the program}")
+scratch=${2:?expected a scratch folder}/cifar10_norms
+rm -rf "$scratch"
+mkdir -p "$scratch"
+cd "$scratch"
+unset NORMNET_DATA
+
+failures=0
+fail() { echo "FAILED: $*"; failures=$((failures + 1)); }
+expect_same() { [[ $2 == "$3" ]] || fail "$1: expected '$3', got '$2'"; }
+
+# An exit code, the line on standard error, then the options. Nothing may be written.
+expect_error() {
+  local expected_code=$1 expected_line=$2 code=0
+  shift 2
+  "$program" "$@" >stdout 2>stderr || code=$?
+  expect_same "exit code of $*" "$code" "$expected_code"
+  expect_same "message of $*" "$(<stderr)" "$expected_line"
+  [[ ! -e runs ]] || fail "$*: wrote runs/"
+}
+
+"$program" --help >help
+for option in recipe norm data synthetic epochs batch-size lr seed threads limit out no-progress help; do
+  grep --quiet -e "--$option" help || fail "--help does not mention --$option"
+done
+
+expect_error 2 'cifar10_norms: --epochs: expected at least 1, got 0' --synthetic --epochs 0
+expect_error 2 \
+  'cifar10_norms: --norm gn:3: layer "norm1": GroupNorm: expected groups that divide 10 channels, got 3' \
+  --synthetic --norm gn:3
+expect_error 1 \
+  'cifar10_norms: no CIFAR-10 here: get it with scripts/download_cifar10.sh, name its folder with --data, or try --synthetic'
+expect_error 1 \
+  'cifar10_norms: Cifar10: no folder "none"; scripts/download_cifar10.sh downloads the data set and prints its folder' \
+  --data none
+NORMNET_DATA=nowhere expect_error 1 \
+  'cifar10_norms: Cifar10: no folder "nowhere"; scripts/download_cifar10.sh downloads the data set and prints its folder'
+: >a_file
+expect_error 1 'cifar10_norms: cannot write to "a_file/out": Not a directory' --synthetic --limit 20 --out a_file/out
+"$program" --no-such-option >stdout 2>stderr && fail "an unknown option must be an error"
+grep --quiet '^cifar10_norms: .*--no-such-option' stderr || fail "an unknown option must be named, got '$(<stderr)'"
+
+# A whole run: what it leaves behind, and that no result depends on the threads.
+tiny=(--synthetic --limit 60 --batch-size 20 --epochs 2 --norm bn,gn:5 --seed 3,4)
+"$program" "${tiny[@]}" --threads 1 >stdout
+expect_same "files" "$(cd runs/era && LC_ALL=C ls)" \
+  "$(printf '%s\n' accuracy.png history.csv loss.png misclassified_bn.png misclassified_gn5.png summary.json)"
+for picture in runs/era/*.png; do
+  expect_same "the first bytes of $picture" "$(head -c 8 "$picture" | od -An -tx1 | tr -d ' ')" 89504e470d0a1a0a
+done
+expect_same "banners" "$(grep --count 'SYNTHETIC DATA' stdout)" 2
+grep --quiet '^bn    seed 3  epoch 1/2  train loss ' stdout || fail "no line for the first epoch"
+grep --quiet '^bn  *39,490 .* 74.71 ' stdout || fail "no line for bn in the table"
+grep --quiet '"synthetic": true' runs/era/summary.json || fail "summary.json does not say that the data are synthetic"
+expect_same "columns of history.csv" "$(head -n 1 runs/era/history.csv)" \
+  recipe,norm,seed,epoch,train_loss,train_acc,test_loss,test_acc,lr,train_seconds,images_per_second,test_seconds
+expect_same "rows of history.csv" "$(tail -n +2 runs/era/history.csv | cut -d, -f1-4)" \
+  "$(printf 'era,%s\n' bn,3,1 bn,3,2 bn,4,1 bn,4,2 gn:5,3,1 gn:5,3,2 gn:5,4,1 gn:5,4,2)"
+"$program" "${tiny[@]}" --threads 3 --out other >stdout
+expect_same "the same bits on three threads" "$(cut -d, -f1-9 other/history.csv)" "$(cut -d, -f1-9 runs/era/history.csv)"
+
+# A run that cannot start leaves the files of the one before alone.
+cp -r runs before
+"$program" --data none >stdout 2>stderr && fail "a missing folder must be an error"
+diff --recursive before runs || fail "a run that did not start changed the files of the one before"
+
+cd /
+rm -rf "$scratch"
+exit $((failures > 0))

@@ -1,0 +1,249 @@
+// Tests of train/trainer.hpp.
+#include "support/catch.hpp"
+
+#include <normnet/data/synthetic.hpp>
+#include <normnet/nn/activation.hpp>
+#include <normnet/nn/adaptive_avg_pool2d.hpp>
+#include <normnet/nn/batch_norm2d.hpp>
+#include <normnet/nn/conv2d.hpp>
+#include <normnet/nn/cross_entropy_loss.hpp>
+#include <normnet/nn/dropout.hpp>
+#include <normnet/nn/group_norm.hpp>
+#include <normnet/nn/linear.hpp>
+#include <normnet/optim/sgd.hpp>
+#include <normnet/optim/step_lr.hpp>
+#include <normnet/train/trainer.hpp>
+
+#include <cmath>
+#include <limits>
+#include <string>
+#include <vector>
+
+using namespace normnet;
+
+namespace {
+
+// Uneven on purpose: 5 batches of 32 and one of 10.
+const Dataset& train_images() {
+  static const Dataset data = synthetic_textures(170, Random(1));
+  return data;
+}
+const Dataset& more_train_images() {
+  static const Dataset data = synthetic_textures(490, Random(1));
+  return data;
+}
+const Dataset& test_images() {
+  static const Dataset data = synthetic_textures(45, Random(2));
+  return data;
+}
+
+template <class T>
+Sequential<T> small_net(Index outputs = 10) {
+  Sequential<T> net(3);
+  net.add(Conv2d<T>({.in_channels = 3, .out_channels = 8, .kernel_size = 5, .stride = 3, .padding = 1}), "conv1");
+  net.add(BatchNorm2d<T>(8), "norm1").add(ReLU<T>(), "relu1").add(Dropout<T>(0.1), "drop1");
+  net.add(Conv2d<T>({.in_channels = 8, .out_channels = 16, .kernel_size = 3, .padding = 1}), "conv2");
+  net.add(GroupNorm<T>(4, 16), "norm2")
+      .add(ReLU<T>(), "relu2")
+      .add(GlobalAvgPool2d<T>(), "pool")
+      .add(Linear<T>(16, outputs), "fc");
+  return net;
+}
+
+typename Trainer<float>::FitOptions silent(Index epochs) {
+  return {.epochs = epochs, .batch_size = 32, .eval_batch_size = 20, .seed = 5, .progress = {.out = nullptr}};
+}
+
+// A training run from the start: its history, and all parameters and buffers at its end.
+struct Outcome {
+  History history;
+  std::vector<Tensor<float>> state;
+};
+
+Outcome train_small_net(int threads) {
+  set_num_threads(threads);
+  auto net = small_net<float>();
+  SGD<float> optimizer(net.parameters(), {.lr = 0.1, .momentum = 0.9});
+  Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
+  Outcome outcome{.history = trainer.fit(more_train_images(), test_images(), silent(12)), .state = {}};
+  for (const auto& [name, parameter] : net.parameters()) outcome.state.push_back(parameter->value);
+  for (const auto& [name, buffer] : net.buffers()) outcome.state.push_back(*buffer);
+  set_num_threads(0);
+  return outcome;
+}
+
+}  // namespace
+
+TEST_CASE("a small network learns, with the same bits on 1, 2 and 3 threads", "[train]") {
+  const Outcome one = train_small_net(1);
+  REQUIRE(one.history.epochs.size() == 12);
+  const EpochRecord& first = one.history.epochs.front();
+  const EpochRecord& last = one.history.last();
+  CHECK(first.epoch == 1);
+  CHECK(last.epoch == 12);
+  CHECK(last.learning_rate == 0.1);
+  CHECK(first.train_loss < 2.6);  // it starts near chance, ln 10 = 2.3
+  CHECK(last.train_loss < 1.8);
+  CHECK(last.train_accuracy > 30);
+  CHECK(last.test_accuracy > 25);
+  CHECK(last.train_seconds > 0);
+  CHECK(last.images_per_second == 490 / last.train_seconds);
+
+  for (const int threads : {2, 3}) {
+    const Outcome other = train_small_net(threads);
+    for (std::size_t i = 0; i < one.history.epochs.size(); ++i) {
+      CHECK(other.history.epochs[i].train_loss == one.history.epochs[i].train_loss);
+      CHECK(other.history.epochs[i].test_loss == one.history.epochs[i].test_loss);
+      CHECK(other.history.epochs[i].train_accuracy == one.history.epochs[i].train_accuracy);
+      CHECK(other.history.epochs[i].test_accuracy == one.history.epochs[i].test_accuracy);
+    }
+    CHECK((other.state == one.state));
+  }
+}
+
+TEST_CASE("evaluate() is what the network says to each image alone", "[train]") {
+  auto net = small_net<double>();
+  SGD<double> optimizer(net.parameters(), {.lr = 0.1});
+  Trainer<double> trainer(net, optimizer, CrossEntropyLoss<double>());
+  const Dataset& data = test_images();
+  const Normalize normalize{.mean = {0.4, 0.5, 0.6}, .std = {0.2, 0.25, 0.3}};
+  const EvaluationResult<double> result = trainer.evaluate(data, {.batch_size = 7, .normalize = normalize});
+  CHECK(net.training());  // as it was before
+
+  net.eval();
+  double loss_sum = 0;
+  Index right = 0;
+  REQUIRE(result.outputs.shape() == Shape{45, 10});
+  REQUIRE(result.predictions.size() == 45);
+  for (Index i = 0; i < data.size(); ++i) {
+    Tensor<double> image({1, 3, 32, 32});
+    for (Index p = 0; p < image.size(); ++p) {
+      const auto channel = static_cast<std::size_t>(p / (32 * 32));
+      image[p] = (data.image(i)[static_cast<std::size_t>(p)] / 255.0 - normalize.mean[channel]) / normalize.std[channel];
+    }
+    const Tensor<double> output = net.forward(image);
+    double denominator = 0;
+    Index best = 0;
+    for (Index c = 0; c < 10; ++c) {
+      denominator += std::exp(output[c]);
+      if (output[c] > output[best]) best = c;
+      CHECK(result.outputs(i, c) == output[c]);  // no layer mixes images in evaluation
+    }
+    loss_sum += std::log(denominator) - output[data.label(i)];
+    right += best == data.label(i);
+    CHECK(result.predictions[static_cast<std::size_t>(i)] == best);
+  }
+  CHECK(result.loss == Approx(loss_sum / 45).epsilon(1e-13));  // another order of additions
+  CHECK(result.accuracy == 100.0 * static_cast<double>(right) / 45);
+  CHECK(result.images == 45);
+}
+
+TEST_CASE("callbacks see every batch and epoch, and can end the training", "[train]") {
+  auto net = small_net<float>();
+  SGD<float> optimizer(net.parameters(), {.lr = 0.01});
+  Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
+  std::vector<BatchReport> batches;
+  std::vector<Index> epochs;
+  auto options = silent(5);
+  options.on_batch_end = [&](const BatchReport& report) { batches.push_back(report); };
+  options.on_epoch_end = [&](const EpochRecord& record) {
+    epochs.push_back(record.epoch);
+    return record.epoch < 2;
+  };
+  const History history = trainer.fit(train_images(), test_images(), options);
+  CHECK(epochs == std::vector<Index>{1, 2});
+  CHECK(history.epochs.size() == 2);
+  REQUIRE(batches.size() == 12);
+  CHECK(batches[0].running_loss == batches[0].batch_loss);
+  CHECK(batches[5].epoch == 1);
+  CHECK(batches[5].batch == 6);
+  CHECK(batches[5].images_done == 170);
+  CHECK(batches[5].running_loss == history.epochs[0].train_loss);
+  CHECK(batches[5].running_accuracy == history.epochs[0].train_accuracy);
+  CHECK(batches[6].epoch == 2);
+  CHECK(batches[6].images_done == 32);
+  double weighted = 0;
+  for (std::size_t i = 0; i < 6; ++i) weighted += batches[i].batch_loss * (i < 5 ? 32 : 10);
+  CHECK(history.epochs[0].train_loss == Approx(weighted / 170).epsilon(1e-14));
+
+  options.drop_last = true;
+  batches.clear();
+  trainer.fit(train_images(), test_images(), options);
+  CHECK(batches.size() == 10);
+  CHECK(batches.back().images_done == 160);
+}
+
+TEST_CASE("a scheduler moves on after every epoch or after every step", "[train]") {
+  auto net = small_net<float>();
+  const auto rates = [&](SchedulerInterval interval) {
+    SGD<float> optimizer(net.parameters(), {.lr = 0.08});
+    StepLR<float> scheduler(optimizer, {.step_size = 1, .gamma = 0.5});
+    Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
+    auto options = silent(2);
+    options.scheduler = &scheduler;
+    options.scheduler_interval = interval;
+    const History history = trainer.fit(train_images(), test_images(), options);
+    return std::vector<double>{history.epochs[0].learning_rate, history.epochs[1].learning_rate, optimizer.lr()};
+  };
+  CHECK(rates(SchedulerInterval::epoch) == std::vector<double>{0.08, 0.04, 0.02});
+  CHECK(rates(SchedulerInterval::step) == std::vector<double>{0.08, 0.08 / 64, 0.08 / 4096});
+}
+
+TEST_CASE("a loss that is not finite ends the training and names its place", "[train]") {
+  auto net = small_net<float>();
+  SGD<float> optimizer(net.parameters(), {.lr = 1e30});
+  Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
+  CHECK_THROWS_WITH(
+      trainer.fit(train_images(), test_images(), silent(5)),
+      Catch::Matchers::StartsWith("Trainer: the loss became nan in epoch 1, step 2, at learning rate 1e+30; the first output "
+                                  "that is not finite is that of "));
+
+  auto damaged = small_net<float>();
+  for (const auto& [name, parameter] : damaged.parameters()) {
+    if (name == "norm2.bias") parameter->value.fill(std::numeric_limits<float>::infinity());
+  }
+  SGD<float> gentle(damaged.parameters(), {.lr = 0.01});
+  Trainer<float> second(damaged, gentle, CrossEntropyLoss<float>());
+  CHECK_THROWS_WITH(
+      second.fit(train_images(), test_images(), silent(5)),
+      "Trainer: the loss became nan in epoch 1, step 1, at learning rate 0.01; the first output that is not finite is that of "
+      "GroupNorm \"norm2\"");
+}
+
+TEST_CASE("what makes no sense is an error before anything is trained", "[train]") {
+  auto net = small_net<float>();
+  SGD<float> optimizer(net.parameters(), {.lr = 0.01});
+  Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
+  const Dataset none;
+  CHECK_THROWS_WITH(trainer.fit(none, test_images(), silent(1)), "Trainer: expected at least one training image, got none");
+  CHECK_THROWS_WITH(trainer.fit(train_images(), none, silent(1)), "Trainer: expected at least one test image, got none");
+  CHECK_THROWS_WITH(trainer.evaluate(none), "Trainer: expected at least one test image, got none");
+  CHECK_THROWS_WITH(trainer.fit(train_images(), test_images(), silent(-1)), "Trainer: expected at least 0 epochs, got -1");
+  CHECK(trainer.fit(train_images(), test_images(), silent(0)).empty());
+  auto options = silent(1);
+  options.batch_size = 0;
+  CHECK_THROWS_WITH(trainer.fit(train_images(), test_images(), options),
+                    "DataLoader: expected a batch_size of at least 1, got 0");
+  options = silent(1);
+  options.eval_batch_size = 0;
+  CHECK_THROWS_WITH(trainer.fit(train_images(), test_images(), options),
+                    "DataLoader: expected a batch_size of at least 1, got 0");
+  const Dataset grey({.channels = 1, .height = 4, .width = 4, .class_names = {"a"}}, std::vector<std::uint8_t>(16), {0});
+  CHECK_THROWS_WITH(trainer.fit(grey, grey, silent(1)), "Conv2d \"conv1\": expected 3 input channels, got 1 (input 1x1x4x4)");
+
+  auto few = small_net<float>(9);
+  SGD<float> of_few(few.parameters(), {.lr = 0.01});
+  CHECK_THROWS_WITH(
+      Trainer<float>(few, of_few, CrossEntropyLoss<float>()).fit(train_images(), test_images(), silent(1)),
+      "Trainer: expected a network with at least 10 outputs, one for each class of the training images, got an output of 1x9");
+  auto many = small_net<float>(12);  // outputs that are no class are allowed: they are never right
+  SGD<float> of_many(many.parameters(), {.lr = 0.01});
+  CHECK(Trainer<float>(many, of_many, CrossEntropyLoss<float>()).fit(train_images(), test_images(), silent(1)).epochs.size() ==
+        1);
+  Sequential<float> maps;
+  maps.add(Conv2d<float>({.in_channels = 3, .out_channels = 10}));
+  SGD<float> of_maps(maps.parameters(), {.lr = 0.01});
+  CHECK_THROWS_WITH(
+      Trainer<float>(maps, of_maps, CrossEntropyLoss<float>()).evaluate(test_images()),
+      "Trainer: expected a network with at least 10 outputs, one for each class of the test images, got an output of 1x10x32x32");
+}
