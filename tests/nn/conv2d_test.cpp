@@ -158,6 +158,14 @@ TEST_CASE("Conv2d draws its parameters as PyTorch does", "[conv2d]") {
   CHECK_FALSE(conv.weight().value == first);
 }
 
+TEST_CASE("Conv2d gets its options as they were given", "[conv2d]") {
+  // By value, g++ 12.2 would hand over a padding of 3 here.
+  Conv2d<float> conv({.in_channels = 3, .out_channels = 3, .kernel_size = 3, .stride = 3});
+  CHECK(conv.options().stride == Pair(3));
+  CHECK(conv.options().padding == Pair(0));
+  CHECK(conv.options().dilation == Pair(1));
+}
+
 TEST_CASE("Linear computes its definition and has its gradients", "[linear]") {
   Linear<double> linear(7, 5);
   linear.reset_parameters(Random(2));

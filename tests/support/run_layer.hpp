@@ -29,8 +29,8 @@ Tensor<T> backward(Layer<T>& layer, const Tensor<T>& x, const Tensor<T>& dy, con
   return dx.to_tensor();
 }
 
-/// Checks that a training pass and its gradient are the same bits with 1, 2 and 3 threads. Choose a shape large enough for parallel_for
-/// to wake them.
+/// Checks that a training pass and its gradient are the same bits with 1, 2 and 3 threads. Choose a shape large enough for
+/// parallel_for to wake them.
 template <class T>
 void same_layer_at_any_thread_count(Layer<T>& layer, const Shape& shape) {
   const auto x = random_tensor<T>(shape, 1), dy = random_tensor<T>(layer.output_shape(shape), 2);
@@ -38,15 +38,16 @@ void same_layer_at_any_thread_count(Layer<T>& layer, const Shape& shape) {
   same_bits_at_any_thread_count([&] { return std::vector<Tensor<T>>{forward(layer, x, mode), backward(layer, x, dy, mode)}; });
 }
 
-/// The message of the Error that f throws; "no error" where it throws none.
+/// Checks that f() throws an Error with this message.
 template <class F>
-std::string error_message(F f) {
+void expect_error(const std::string& message, F f) {
+  std::string thrown = "no error";
   try {
     f();
   } catch (const Error& error) {
-    return error.what();
+    thrown = error.what();
   }
-  return "no error";
+  CHECK(thrown == message);
 }
 
 }  // namespace normnet::test

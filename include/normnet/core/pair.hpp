@@ -7,7 +7,7 @@
 
 namespace normnet {
 
-/// A number for the height and one for the width of a plane. One number stands for both: `.kernel_size = 3` is `.kernel_size = {3, 3}`.
+/// A number for the height and one for the width of a plane. One number stands for both: `.kernel_size = 3` means 3x3.
 /// Prints as 3x5, height first.
 struct Pair {
   Index height = 0;

@@ -142,7 +142,7 @@ struct SyntheticOptions {
 };
 
 /// Textures in the place of CIFAR-10's training and test images, independent of each other.
-inline Cifar10 synthetic_cifar10(SyntheticOptions options = {}) {
+inline Cifar10 synthetic_cifar10(const SyntheticOptions& options = {}) {
   const Random random(options.seed);
   return {.train = synthetic_textures(options.train, random.fork(0)), .test = synthetic_textures(options.test, random.fork(1))};
 }

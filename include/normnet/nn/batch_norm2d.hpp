@@ -31,7 +31,7 @@ class BatchNorm2d final : public Layer<T> {
     bool track_running_stats = true;
   };
 
-  explicit BatchNorm2d(Options options) : options_(options) {
+  explicit BatchNorm2d(const Options& options) : options_(options) {
     if (options.channels < 1) fail("BatchNorm2d: expected channels of at least 1, got ", options.channels);
     if (!(options.eps >= 0)) fail("BatchNorm2d: expected an eps of at least 0, got ", options.eps);
     if (!(options.momentum >= 0 && options.momentum <= 1)) fail("BatchNorm2d: expected a momentum in [0, 1], got ", options.momentum);

@@ -44,7 +44,7 @@ class Conv2d final : public Layer<T> {
     ConvAlgorithm algorithm = ConvAlgorithm::automatic;
   };
 
-  explicit Conv2d(Options options) : options_(options), conv_(checked(options)) {
+  explicit Conv2d(const Options& options) : options_(options), conv_(checked(options)) {
     weight_ = Parameter<T>(Shape{options.out_channels, conv_.in_per_group(), options.kernel_size.height, options.kernel_size.width});
     if (options.bias) bias_ = Parameter<T>(Shape{options.out_channels});
     reset_parameters(Random());

@@ -27,7 +27,7 @@ class GroupNorm final : public Layer<T> {
     bool affine = true;
   };
 
-  explicit GroupNorm(Options options) : options_(options) {
+  explicit GroupNorm(const Options& options) : options_(options) {
     if (options.channels < 1) fail("GroupNorm: expected channels of at least 1, got ", options.channels);
     if (options.groups < 1 || options.channels % options.groups != 0) {
       fail("GroupNorm: expected groups that divide ", options.channels, " channels, got ", options.groups);

@@ -31,7 +31,7 @@ class InstanceNorm2d final : public Layer<T> {
     bool track_running_stats = false;
   };
 
-  explicit InstanceNorm2d(Options options)
+  explicit InstanceNorm2d(const Options& options)
       : options_(checked(options)),
         per_image_({.groups = options.channels, .channels = options.channels, .eps = options.eps, .affine = options.affine}),
         running_({.channels = options.channels, .eps = options.eps, .momentum = options.momentum, .affine = options.affine}) {}

@@ -26,7 +26,7 @@ class Linear final : public Layer<T> {
     bool bias = true;
   };
 
-  explicit Linear(Options options) : options_(options) {
+  explicit Linear(const Options& options) : options_(options) {
     if (options.in_features < 1) fail("Linear: expected in_features of at least 1, got ", options.in_features);
     if (options.out_features < 1) fail("Linear: expected out_features of at least 1, got ", options.out_features);
     conv_ = {.in_channels = options.in_features, .out_channels = options.out_features};

@@ -22,8 +22,8 @@ class Loss {
   /// The loss of a batch of predictions; keeps what backward() needs. Throws Error when shapes or labels do not fit.
   virtual double forward(const Batch<T>& prediction, std::span<const int> labels) = 0;
 
-  /// The gradient of the last forward()'s loss with respect to its prediction, in the prediction's shape; zero in the padding lanes.
-  /// Valid until the next forward().
+  /// The gradient of the last forward()'s loss with respect to its prediction, in the prediction's shape; zero in the padding
+  /// lanes. Valid until the next forward().
   virtual const Batch<T>& backward() = 0;
 };
 

@@ -19,7 +19,7 @@ class CosineAnnealingLR final : public Scheduler<T> {
   };
 
   /// Throws Error when t_max is below 1, or eta_min is negative or not finite.
-  CosineAnnealingLR(Optimizer<T>& optimizer, Options options) : Scheduler<T>(optimizer), options_(options) {
+  CosineAnnealingLR(Optimizer<T>& optimizer, const Options& options) : Scheduler<T>(optimizer), options_(options) {
     if (options.t_max < 1) fail("CosineAnnealingLR: expected t_max of at least 1, got ", options.t_max);
     if (!(options.eta_min >= 0) || std::isinf(options.eta_min)) {
       fail("CosineAnnealingLR: expected a finite eta_min of at least 0, got ", options.eta_min);

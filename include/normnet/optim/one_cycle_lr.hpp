@@ -45,7 +45,7 @@ class OneCycleLR final : public Scheduler<T> {
 
   /// Throws Error when max_lr, div_factor or final_div_factor is not above 0, total_steps is below 1, pct_start is outside
   /// [0, 1], or cycle_momentum is on and the optimizer knows no momentum.
-  OneCycleLR(Optimizer<T>& optimizer, Options options) : Scheduler<T>(optimizer), options_(options) {
+  OneCycleLR(Optimizer<T>& optimizer, const Options& options) : Scheduler<T>(optimizer), options_(options) {
     check_positive("max_lr", options.max_lr);
     check_positive("div_factor", options.div_factor);
     check_positive("final_div_factor", options.final_div_factor);

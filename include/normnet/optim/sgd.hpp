@@ -37,7 +37,7 @@ class SGD final : public Optimizer<T> {
 
   /// Throws Error when lr, momentum, weight_decay or l1_penalty is negative or not finite, or when nesterov meets no momentum
   /// or a dampening.
-  SGD(std::vector<NamedParameter<T>> parameters, Options options)
+  SGD(std::vector<NamedParameter<T>> parameters, const Options& options)
       : Optimizer<T>(std::move(parameters), options.lr), options_(options), started_({1}) {
     check("momentum", options.momentum);
     check("weight_decay", options.weight_decay);

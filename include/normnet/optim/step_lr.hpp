@@ -17,7 +17,7 @@ class StepLR final : public Scheduler<T> {
   };
 
   /// Throws Error when step_size is below 1, or gamma is negative or not finite.
-  StepLR(Optimizer<T>& optimizer, Options options) : Scheduler<T>(optimizer), options_(options) {
+  StepLR(Optimizer<T>& optimizer, const Options& options) : Scheduler<T>(optimizer), options_(options) {
     if (options.step_size < 1) fail("StepLR: expected step_size of at least 1, got ", options.step_size);
     if (!(options.gamma >= 0) || std::isinf(options.gamma)) {
       fail("StepLR: expected a finite gamma of at least 0, got ", options.gamma);

@@ -1,6 +1,8 @@
 // Numbers as text, the same in every locale.
 #pragma once
 
+#include <normnet/core/error.hpp>
+
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -39,10 +41,10 @@ inline std::string with_commas(std::int64_t value) {
 inline std::string duration(double seconds) {
   if (!(seconds >= 0 && seconds < 3.6e6)) return "?";
   const auto total = static_cast<std::int64_t>(std::llround(seconds));
-  const auto two_digits = [](std::int64_t n) { return (n < 10 ? "0" : "") + std::to_string(n); };
-  const std::string minutes_seconds = std::to_string(total / 60 % 60) + ":" + two_digits(total % 60);
-  if (total < 3600) return minutes_seconds;
-  return std::to_string(total / 3600) + (total / 60 % 60 < 10 ? ":0" : ":") + minutes_seconds;
+  const std::int64_t hours = total / 3600, minutes = total / 60 % 60, rest = total % 60;
+  const auto colon = [](std::int64_t n) { return n < 10 ? ":0" : ":"; };
+  if (hours == 0) return concat(minutes, colon(rest), rest);
+  return concat(hours, colon(minutes), minutes, colon(rest), rest);
 }
 
 /// The text with blanks before it, so that it fills a column of the given width.

@@ -10,10 +10,11 @@
 
 namespace normnet::inline NORMNET_ABI::kernels {
 
-/// y[n, c, i, j] = sum of x[n, c, p, q] over p in rows[i] and q in columns[j], divided by the product of their divisors. A row of a window
-/// is summed before it is added to the others.
+/// y[n, c, i, j] = sum of x[n, c, p, q] over p in rows[i] and q in columns[j], divided by the product of their divisors. A row of
+/// a window is summed before it is added to the others.
 template <class T>
-void average_pool_forward(const std::vector<PoolWindow>& rows, const std::vector<PoolWindow>& columns, const Batch<T>& x, Batch<T>& y) {
+void average_pool_forward(const std::vector<PoolWindow>& rows, const std::vector<PoolWindow>& columns, const Batch<T>& x,
+                          Batch<T>& y) {
   parallel_for_2d(x.blocks(), x.channels(), x.plane(), [&](Index block, Index c) {
     for (Index i = 0; i < y.height(); ++i) {
       const PoolWindow& row = rows[static_cast<std::size_t>(i)];
@@ -34,7 +35,8 @@ void average_pool_forward(const std::vector<PoolWindow>& rows, const std::vector
 
 /// dx[n, c, p, q] = sum over the windows (i, j) that cover the pixel of dy[n, c, i, j] divided by the divisors of that window.
 template <class T>
-void average_pool_backward(const std::vector<PoolWindow>& rows, const std::vector<PoolWindow>& columns, const Batch<T>& dy, Batch<T>& dx) {
+void average_pool_backward(const std::vector<PoolWindow>& rows, const std::vector<PoolWindow>& columns, const Batch<T>& dy,
+                           Batch<T>& dx) {
   parallel_for_2d(dx.blocks(), dx.channels(), dx.plane(), [&](Index block, Index c) {
     for (Index p = 0; p < dx.height(); ++p) std::fill_n(dx.row(block, c, p), dx.width(), Pack<T>(T(0)));
     for (Index i = 0; i < dy.height(); ++i) {

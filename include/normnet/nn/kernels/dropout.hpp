@@ -15,14 +15,14 @@ namespace normnet::inline NORMNET_ABI::kernels {
 /// The elements of an image that draw_keep_bits() draws at a time.
 inline constexpr Index dropout_chunk = 256;
 
-/// Draws, for the elements [256 chunk, 256 (chunk + 1)) of `count` images, whether they stay: bit l of keep[e] is set when a random
-/// number below 65536 is at least `threshold` for element 256 chunk + e of image first_image + l.
+/// Draws, for the elements [256 chunk, 256 (chunk + 1)) of `count` images, whether they stay: bit l of keep[e] is set when a
+/// random number below 65536 is at least `threshold` for element 256 chunk + e of image first_image + l.
 ///
-/// The numbers are the eight 16-bit halves of philox with the counter (32 chunk + e mod 32, image, 3, 0), half e / 32 for element e: a
-/// function of the table, the image and the element alone, so that the width of a Pack and the number of threads do not matter.
-/// Thirty-two counters go side by side through the rounds, which compilers turn into SIMD code.
-inline void draw_keep_bits(const Random& random, std::uint32_t first_image, int count, std::uint32_t chunk, std::uint32_t threshold,
-                           std::uint16_t* keep) {
+/// The numbers are the eight 16-bit halves of philox with the counter (32 chunk + e mod 32, image, 3, 0), half e / 32 for element
+/// e: a function of the table, the image and the element alone, so that the width of a Pack and the number of threads do not
+/// matter. Thirty-two counters go side by side through the rounds, which compilers turn into SIMD code.
+inline void draw_keep_bits(const Random& random, std::uint32_t first_image, int count, std::uint32_t chunk,
+                           std::uint32_t threshold, std::uint16_t* keep) {
   constexpr std::size_t counters = 32;
   constexpr std::uint32_t dropout_domain = 3;  // apart from what Random itself draws
   std::array<std::uint32_t, dropout_chunk> bits{};

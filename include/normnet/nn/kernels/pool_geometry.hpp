@@ -43,19 +43,21 @@ struct PoolGeometry {
   /// The pixels that a kernel spans, its gaps included.
   Pair span() const { return {dilation.height * (kernel.height - 1) + 1, dilation.width * (kernel.width - 1) + 1}; }
 
-  /// N x C x H' x W' for an input N x C x H x W. Throws Error, naming the layer, for another input, when a kernel does not fit the padded
-  /// input, or when a window covers nothing but padding.
+  /// N x C x H' x W' for an input N x C x H x W. Throws Error, naming the layer, for another input, when a kernel does not fit
+  /// the padded input, or when a window covers nothing but padding.
   Shape output_shape(const Shape& input, const std::string& layer) const {
     if (input.rank() != 4) fail(layer, ": expected an input N x C x H x W, got ", input);
     const Pair padded{input[2] + 2 * padding.height, input[3] + 2 * padding.width};
     if (padded.height < span().height || padded.width < span().width) {
-      fail(layer, ": expected an input of at least ", span(), " pixels with its padding, got ", padded, " (input ", input, ", padding ",
-           padding, ")");
+      fail(layer, ": expected an input of at least ", span(), " pixels with its padding, got ", padded, " (input ", input,
+           ", padding ", padding, ")");
     }
     const auto rows = row_windows(input[2]), columns = column_windows(input[3]);
     for (const auto* windows : {&rows, &columns}) {
       for (const PoolWindow& window : *windows) {
-        if (window.taps < 1) fail(layer, ": expected windows that reach the input, got one in the padding ", padding, " alone (input ", input, ")");
+        if (window.taps < 1) {
+          fail(layer, ": expected windows that reach the input, got one in the padding ", padding, " alone (input ", input, ")");
+        }
       }
     }
     return {input[0], input[1], static_cast<Index>(rows.size()), static_cast<Index>(columns.size())};
@@ -70,7 +72,8 @@ struct PoolGeometry {
   }
 
  private:
-  static std::vector<PoolWindow> windows(Index extent, Index kernel, Index stride, Index padding, Index dilation, bool ceil_mode) {
+  static std::vector<PoolWindow> windows(Index extent, Index kernel, Index stride, Index padding, Index dilation,
+                                         bool ceil_mode) {
     const Index room = extent + 2 * padding - dilation * (kernel - 1) - 1;
     Index count = (room + (ceil_mode ? stride - 1 : 0)) / stride + 1;
     if (ceil_mode && (count - 1) * stride >= extent + padding) --count;

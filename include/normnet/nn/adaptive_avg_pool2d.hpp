@@ -1,0 +1,67 @@
+// Average pooling to a given output size; global average pooling.
+#pragma once
+
+#include <normnet/nn/kernels/average_pool.hpp>
+#include <normnet/nn/layer.hpp>
+
+namespace normnet::inline NORMNET_ABI {
+
+/// The averages over H' x W' windows that cover each channel, of sizes as equal as can be:
+///
+///     y[n, c, i, j] = mean of x[n, c, p, q] over floor(i H / H') <= p < ceil((i + 1) H / H') and the like for q
+///
+/// Shapes: N x C x H x W, for any H, W of at least 1, to N x C x H' x W'.
+/// Throws Error when H' or W' is below 1.
+template <class T>
+class AdaptiveAvgPool2d : public Layer<T> {
+ public:
+  explicit AdaptiveAvgPool2d(Pair output_size) : output_size_(output_size) {
+    if (output_size.height < 1 || output_size.width < 1) {
+      fail("AdaptiveAvgPool2d: expected an output_size of at least 1, got ", output_size);
+    }
+  }
+
+  const Pair& output_size() const { return output_size_; }
+
+  std::string type() const override { return "AdaptiveAvgPool2d"; }
+
+  Shape output_shape(const Shape& input) const override {
+    if (input.rank() != 4) fail(this->label(), ": expected an input N x C x H x W, got ", input);
+    if (input[2] < 1 || input[3] < 1) fail(this->label(), ": expected an input of at least one pixel, got ", input);
+    return {input[0], input[1], output_size_.height, output_size_.width};
+  }
+  Keeps keeps_for_backward() const override { return Keeps::nothing; }
+
+  void forward(const Batch<T>& x, Batch<T>& y, const Mode&) override {
+    kernels::average_pool_forward(windows(x.height(), output_size_.height), windows(x.width(), output_size_.width), x, y);
+  }
+
+  /// dx[n, c, p, q] = sum, over the windows that cover the pixel, of dy over the window's size.
+  void backward(const Batch<T>&, const Batch<T>&, const Batch<T>& dy, Batch<T>& dx) override {
+    kernels::average_pool_backward(windows(dx.height(), output_size_.height), windows(dx.width(), output_size_.width), dy, dx);
+  }
+
+ private:
+  static std::vector<PoolWindow> windows(Index extent, Index count) {
+    std::vector<PoolWindow> result;
+    for (Index i = 0; i < count; ++i) {
+      const Index first = i * extent / count, end = ((i + 1) * extent + count - 1) / count;
+      result.push_back({.first = first, .taps = end - first, .divisor = end - first});
+    }
+    return result;
+  }
+
+  Pair output_size_;
+};
+
+/// The average of each channel: N x C x H x W to N x C x 1 x 1. Lin et al., "Network in network" (2013,
+/// https://arxiv.org/abs/1312.4400).
+template <class T>
+class GlobalAvgPool2d final : public AdaptiveAvgPool2d<T> {
+ public:
+  GlobalAvgPool2d() : AdaptiveAvgPool2d<T>(1) {}
+
+  std::string type() const override { return "GlobalAvgPool2d"; }
+};
+
+}  // namespace normnet::inline NORMNET_ABI

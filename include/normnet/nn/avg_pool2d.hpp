@@ -1,0 +1,65 @@
+// Average pooling.
+#pragma once
+
+#include <normnet/nn/kernels/average_pool.hpp>
+#include <normnet/nn/layer.hpp>
+
+namespace normnet::inline NORMNET_ABI {
+
+/// The average over a window of each channel:
+///
+///     y[n, c, i, j] = 1 / D * sum over u < KH, v < KW of x[n, c, i S + u - P, j S + v - P]
+///
+/// with kernel K, stride S (the kernel's size by default) and padding P by zeros, which the divisor D counts unless
+/// count_include_pad is false. With ceil_mode, windows may reach beyond the padding; what lies there never counts.
+///
+/// Shapes: N x C x H x W to N x C x H' x W', H' = floor((H + 2P - KH) / S) + 1, rounded up with ceil_mode, and W' likewise.
+/// Throws Error on sizes that make no sense, on padding of more than half the kernel, and on an input smaller than the kernel.
+template <class T>
+class AvgPool2d final : public Layer<T> {
+ public:
+  struct Options {
+    Pair kernel_size = 0;
+    Pair stride = kernel_size;
+    Pair padding = 0;
+    bool ceil_mode = false;
+    bool count_include_pad = true;
+  };
+
+  explicit AvgPool2d(const Options& options)
+      : options_(options),
+        geometry_{
+            .kernel = options.kernel_size, .stride = options.stride, .padding = options.padding, .ceil_mode = options.ceil_mode} {
+    geometry_.check(type());
+  }
+  explicit AvgPool2d(Pair kernel_size) : AvgPool2d(Options{.kernel_size = kernel_size}) {}
+
+  const Options& options() const { return options_; }
+
+  std::string type() const override { return "AvgPool2d"; }
+  Shape output_shape(const Shape& input) const override { return geometry_.output_shape(input, this->label()); }
+  Keeps keeps_for_backward() const override { return Keeps::nothing; }
+
+  void forward(const Batch<T>& x, Batch<T>& y, const Mode&) override {
+    kernels::average_pool_forward(counted(geometry_.row_windows(x.height())), counted(geometry_.column_windows(x.width())), x, y);
+  }
+
+  /// dx[n, c, p, q] = sum of dy / D over the windows that cover the pixel.
+  void backward(const Batch<T>&, const Batch<T>&, const Batch<T>& dy, Batch<T>& dx) override {
+    kernels::average_pool_backward(counted(geometry_.row_windows(dx.height())), counted(geometry_.column_windows(dx.width())), dy,
+                                   dx);
+  }
+
+ private:
+  std::vector<PoolWindow> counted(std::vector<PoolWindow> windows) const {
+    if (!options_.count_include_pad) {
+      for (PoolWindow& window : windows) window.divisor = window.taps;
+    }
+    return windows;
+  }
+
+  Options options_;
+  PoolGeometry geometry_;
+};
+
+}  // namespace normnet::inline NORMNET_ABI

@@ -1,0 +1,81 @@
+// Dropout.
+#pragma once
+
+#include <normnet/nn/kernels/dropout.hpp>
+#include <normnet/nn/layer.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+namespace normnet::inline NORMNET_ABI {
+
+/// In training, sets each element to zero with probability p and scales the others, so that the expected value stays:
+///
+///     y = x / (1 - p) with probability 1 - p, else 0
+///
+/// In evaluation, y = x. Srivastava et al. (2014, https://jmlr.org/papers/v15/srivastava14a.html).
+/// What is dropped depends on Mode::random, the number of the image in the batch and the element alone. p is rounded to a
+/// multiple of 2^-16 for drawing, not for scaling.
+///
+/// Shapes: any to the same. Works in place. Throws Error when p is outside of [0, 1].
+template <class T>
+class Dropout final : public Layer<T> {
+ public:
+  explicit Dropout(double p = 0.5) : p_(p) {
+    if (!(p >= 0 && p <= 1)) fail("Dropout: expected p in [0, 1], got ", p);
+  }
+
+  double p() const { return p_; }
+
+  std::string type() const override { return "Dropout"; }
+  Shape output_shape(const Shape& input) const override { return input; }
+  Keeps keeps_for_backward() const override { return Keeps::nothing; }
+  bool in_place() const override { return true; }
+
+  void forward(const Batch<T>& x, Batch<T>& y, const Mode& mode) override {
+    dropping_ = mode.training && p_ > 0;
+    if (dropping_) draw(x, mode.random);
+    apply(x, y);
+  }
+
+  /// dx = dy / (1 - p) where the forward pass kept the element, else 0.
+  void backward(const Batch<T>&, const Batch<T>&, const Batch<T>& dy, Batch<T>& dx) override { apply(dy, dx); }
+
+ private:
+  static constexpr Index chunk_size = kernels::dropout_chunk;
+
+  void draw(const Batch<T>& x, const Random& random) {
+    chunks_ = (x.channels() * x.plane() + chunk_size - 1) / chunk_size;
+    keep_.resize(static_cast<std::size_t>(x.blocks() * chunks_ * chunk_size));
+    const auto threshold = static_cast<std::uint32_t>(std::lround(p_ * 65536));
+    parallel_for_2d(x.blocks(), chunks_, chunk_size * 2, [&](Index block, Index chunk) {
+      kernels::draw_keep_bits(random, static_cast<std::uint32_t>(block * Batch<T>::lanes), x.images_in(block),
+                              static_cast<std::uint32_t>(chunk), threshold,
+                              keep_.data() + (block * chunks_ + chunk) * chunk_size);
+    });
+  }
+
+  void apply(const Batch<T>& from, Batch<T>& to) const {
+    if (!dropping_) {
+      if (&from != &to) to.copy_from(from);
+      return;
+    }
+    const Pack<T> scale(p_ < 1 ? static_cast<T>(1 / (1 - p_)) : T(0));
+    parallel_for_2d(from.blocks(), from.channels(), from.plane(), [&](Index block, Index c) {
+      const std::uint16_t* keep = keep_.data() + block * chunks_ * chunk_size + c * from.plane();
+      for (Index row = 0; row < from.height(); ++row, keep += from.width()) {
+        const Pack<T>* in = from.row(block, c, row);
+        Pack<T>* out = to.row(block, c, row);
+        for (Index i = 0; i < from.width(); ++i) out[i] = kernels::keep_where(in[i] * scale, keep[i]);
+      }
+    });
+  }
+
+  double p_;
+  bool dropping_ = false;
+  Index chunks_ = 0;
+  std::vector<std::uint16_t> keep_;  // bit l of each belongs to lane l; element after element, in chunks, block after block
+};
+
+}  // namespace normnet::inline NORMNET_ABI

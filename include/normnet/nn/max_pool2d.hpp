@@ -1,0 +1,147 @@
+// Max pooling.
+#pragma once
+
+#include <normnet/nn/kernels/pool_geometry.hpp>
+#include <normnet/nn/layer.hpp>
+
+#include <algorithm>
+#include <vector>
+
+namespace normnet::inline NORMNET_ABI {
+
+/// The greatest value in a window of each channel:
+///
+///     y[n, c, i, j] = max over u < KH, v < KW of x[n, c, i S + u D - P, j S + v D - P]
+///
+/// with kernel K, stride S (the kernel's size by default), padding P, which never wins, and dilation D. What is not a number
+/// wins.
+///
+/// Shapes: N x C x H x W to N x C x H' x W', H' = floor((H + 2P - D (KH - 1) - 1) / S) + 1, rounded up with ceil_mode, and W'
+/// likewise.
+/// Throws Error on sizes that make no sense, on padding of more than half the kernel, on an input smaller than the kernel, and
+/// where a window would cover nothing but padding.
+template <class T>
+class MaxPool2d final : public Layer<T> {
+ public:
+  struct Options {
+    Pair kernel_size = 0;
+    Pair stride = kernel_size;
+    Pair padding = 0;
+    Pair dilation = 1;
+    bool ceil_mode = false;
+  };
+
+  explicit MaxPool2d(const Options& options)
+      : options_(options),
+        geometry_{.kernel = options.kernel_size,
+                  .stride = options.stride,
+                  .padding = options.padding,
+                  .dilation = options.dilation,
+                  .ceil_mode = options.ceil_mode} {
+    geometry_.check(type());
+  }
+  explicit MaxPool2d(Pair kernel_size) : MaxPool2d(Options{.kernel_size = kernel_size}) {}
+
+  const Options& options() const { return options_; }
+
+  std::string type() const override { return "MaxPool2d"; }
+  Shape output_shape(const Shape& input) const override { return geometry_.output_shape(input, this->label()); }
+  Keeps keeps_for_backward() const override { return Keeps::both; }
+
+  void forward(const Batch<T>& x, Batch<T>& y, const Mode&) override {
+    const auto rows = geometry_.row_windows(x.height()), columns = geometry_.column_windows(x.width());
+    const bool tiles = tiles_by_two(x, y);
+    parallel_for_2d(x.blocks(), x.channels(), x.plane(), [&](Index block, Index c) {
+      for (Index i = 0; i < y.height(); ++i) {
+        const PoolWindow& row = rows[static_cast<std::size_t>(i)];
+        const Pack<T>* in = x.row(block, c, row.first);
+        Pack<T>* out = y.row(block, c, i);
+        if (tiles) {
+          const Pack<T>* below = in + x.row_stride();
+          for (Index j = 0; j < y.width(); ++j) {
+            out[j] = greater(greater(in[2 * j], in[2 * j + 1]), greater(below[2 * j], below[2 * j + 1]));
+          }
+        } else {
+          for (Index j = 0; j < y.width(); ++j) out[j] = greatest(in, row, columns[static_cast<std::size_t>(j)], x.row_stride());
+        }
+      }
+    });
+  }
+
+  /// dx is the sum of dy over the windows in which the pixel is the first, row by row, to hold the greatest value: PyTorch's
+  /// choice. It is found again by comparing x with y.
+  void backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>& dx) override {
+    const auto rows = geometry_.row_windows(x.height()), columns = geometry_.column_windows(x.width());
+    const bool tiles = tiles_by_two(x, y);
+    parallel_for_2d(x.blocks(), x.channels(), 2 * x.plane(), [&](Index block, Index c) {
+      if (tiles) return backward_by_two(x, y, dy, dx, block, c);
+      for (Index p = 0; p < dx.height(); ++p) std::fill_n(dx.row(block, c, p), dx.width(), Pack<T>(T(0)));
+      for (Index i = 0; i < y.height(); ++i) {
+        const PoolWindow& row = rows[static_cast<std::size_t>(i)];
+        const Pack<T>*value = y.row(block, c, i), *gradient = dy.row(block, c, i);
+        for (Index j = 0; j < y.width(); ++j) {
+          const PoolWindow& column = columns[static_cast<std::size_t>(j)];
+          Pack<T> left = gradient[j];
+          for (Index u = 0; u < row.taps; ++u) {
+            const Index p = row.first + u * geometry_.dilation.height;
+            const Pack<T>* in = x.row(block, c, p) + column.first;
+            Pack<T>* out = dx.row(block, c, p) + column.first;
+            for (Index v = 0; v < column.taps * geometry_.dilation.width; v += geometry_.dilation.width) {
+              out[v] += take_where_equal(in[v], value[j], left);
+            }
+          }
+        }
+      }
+    });
+  }
+
+ private:
+  // The common case: windows of two by two side by side, all of them whole.
+  bool tiles_by_two(const Batch<T>& x, const Batch<T>& y) const {
+    return geometry_.kernel == Pair(2) && geometry_.stride == Pair(2) && geometry_.padding == Pair(0) &&
+           geometry_.dilation == Pair(1) && 2 * y.height() <= x.height() && 2 * y.width() <= x.width();
+  }
+
+  void backward_by_two(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>& dx, Index block, Index c) const {
+    const Pack<T> zero(T(0));
+    for (Index i = 0; i < y.height(); ++i) {
+      const Pack<T>*value = y.row(block, c, i), *gradient = dy.row(block, c, i);
+      const Pack<T>*in = x.row(block, c, 2 * i), *in_below = in + x.row_stride();
+      Pack<T>*out = dx.row(block, c, 2 * i), *out_below = out + dx.row_stride();
+      for (Index j = 0; j < y.width(); ++j) {
+        Pack<T> left = gradient[j];
+        out[2 * j] = take_where_equal(in[2 * j], value[j], left);
+        out[2 * j + 1] = take_where_equal(in[2 * j + 1], value[j], left);
+        out_below[2 * j] = take_where_equal(in_below[2 * j], value[j], left);
+        out_below[2 * j + 1] = take_where_equal(in_below[2 * j + 1], value[j], left);
+      }
+      for (Index q = 2 * y.width(); q < dx.width(); ++q) out[q] = out_below[q] = zero;
+    }
+    for (Index p = 2 * y.height(); p < dx.height(); ++p) std::fill_n(dx.row(block, c, p), dx.width(), zero);
+  }
+
+  NORMNET_INLINE Pack<T> greatest(const Pack<T>* in, const PoolWindow& row, const PoolWindow& column, Index row_stride) const {
+    Pack<T> best = in[column.first];
+    for (Index u = 0; u < row.taps; ++u) {
+      const Pack<T>* from = in + u * geometry_.dilation.height * row_stride + column.first;
+      for (Index v = 0; v < column.taps; ++v) best = greater(best, from[v * geometry_.dilation.width]);
+    }
+    return best;
+  }
+
+  // The greater of each lane, or the one that is not a number.
+  NORMNET_INLINE static Pack<T> greater(const Pack<T>& a, const Pack<T>& b) { return select_equal(a, a, max(a, b), a); }
+
+  // The lanes of `left` where the value is the greatest of its window; those are gone from `left` afterwards.
+  NORMNET_INLINE static Pack<T> take_where_equal(const Pack<T>& value, const Pack<T>& greatest, Pack<T>& left) {
+    const Pack<T> zero(T(0));
+    const Pack<T> taken = select_equal(value, greatest, left, zero);
+    left = select_equal(value, greatest, zero, left);
+    return taken;
+  }
+
+  Options options_;
+  PoolGeometry geometry_;
+};
+
+}  // namespace normnet::inline NORMNET_ABI
