@@ -1,0 +1,27 @@
+# Installs the headers and the package that find_package(normnet CONFIG) reads.
+include(CMakePackageConfigHelpers)
+
+set(normnet_package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/normnet)
+set_target_properties(normnet_native PROPERTIES EXPORT_NAME native)
+set_target_properties(normnet_viz PROPERTIES EXPORT_NAME viz)
+
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/normnet DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS normnet normnet_native EXPORT normnetTargets)
+install(EXPORT normnetTargets NAMESPACE normnet:: DESTINATION ${normnet_package_dir})
+
+# A file of its own, because it is read only where stb is there.
+install(TARGETS normnet_viz EXPORT normnetVizTargets)
+install(EXPORT normnetVizTargets NAMESPACE normnet:: DESTINATION ${normnet_package_dir})
+
+configure_package_config_file(
+  ${CMAKE_CURRENT_LIST_DIR}/normnetConfig.cmake.in ${PROJECT_BINARY_DIR}/normnetConfig.cmake
+  INSTALL_DESTINATION ${normnet_package_dir}
+)
+write_basic_package_version_file(
+  ${PROJECT_BINARY_DIR}/normnetConfigVersion.cmake COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT
+)
+install(
+  FILES ${PROJECT_BINARY_DIR}/normnetConfig.cmake ${PROJECT_BINARY_DIR}/normnetConfigVersion.cmake
+        ${CMAKE_CURRENT_LIST_DIR}/Findstb.cmake
+  DESTINATION ${normnet_package_dir}
+)
