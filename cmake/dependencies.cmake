@@ -39,7 +39,7 @@ endif()
 
 find_package(stb QUIET)
 if(NOT TARGET stb::stb)
-  if(NORMNET_EXAMPLES OR NORMNET_TESTS)
+  if(NORMNET_EXAMPLES OR NORMNET_BENCHMARKS OR NORMNET_TESTS)
     normnet_fetch_headers(
       stb stb::stb "" https://github.com/nothings/stb/archive/8b5f1f37b5b75829fc72d38e7b5d4bcbf8a26d55.zip
       93a16ee3e866e719feec459f6f132cce932c5ec751eb38e3ec1975f911353d2e
@@ -47,7 +47,7 @@ if(NOT TARGET stb::stb)
   endif()
 endif()
 
-if(NORMNET_EXAMPLES OR NORMNET_TESTS)
+if(NORMNET_EXAMPLES OR NORMNET_BENCHMARKS OR NORMNET_TESTS)
   find_package(CLI11 QUIET CONFIG)
   if(NOT TARGET CLI11::CLI11)
     normnet_fetch_headers(

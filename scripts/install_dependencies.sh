@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building normnet needs (Debian 12, Ubuntu 24.04 or newer). Where nothing is missing, it needs neither sudo nor a
-# network, and changes nothing.
+# Installs what building normnet needs (Debian 12, Ubuntu 24.04 or newer). Where nothing is missing, it needs neither sudo nor
+# a network, and changes nothing.
 set -euo pipefail
 
 die() { echo "install_dependencies.sh: $*" >&2; exit 1; }

@@ -3,8 +3,8 @@
 #
 #   check_rooms.sh INCLUDE_DIR
 #
-# Prints every violation as FILE: what is wrong, and fails if there is one. Each room stands on those listed for it below, and what
-# needs an optional library stays out of normnet.hpp.
+# Prints every violation as FILE: what is wrong, and fails if there is one. Each room stands on those listed for it below, and
+# what needs an optional library stays out of normnet.hpp.
 set -euo pipefail
 
 cd "${1:?expected the folder that holds normnet/}"

@@ -44,8 +44,8 @@ expect() {  # a description, then a command that must succeed
   fi
 }
 
-# Runs the script with archive $1 on the server, into folder $2, expecting that archive's md5 or $3. Sets status; leaves stdout and
-# stderr in files, and the requests of this run alone in the file requests.
+# Runs the script with archive $1 on the server, into folder $2, expecting that archive's md5 or $3. Sets status; leaves stdout
+# and stderr in files, and the requests of this run alone in the file requests.
 download() {
   cp "$1" archive
   : >requests

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests scripts/install_dependencies.sh with stand-ins for dpkg-query, apt-get and sudo: it asks for what is missing and nothing else.
+# Tests scripts/install_dependencies.sh with stand-ins for dpkg-query, apt-get and sudo: it asks for what is missing, only.
 #
 #   install_test.sh SCRATCH_DIR
 set -euo pipefail
