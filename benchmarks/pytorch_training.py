@@ -1,0 +1,95 @@
+#!/usr/bin/env python3
+"""The peer: trains the same networks as bench_training with PyTorch on the CPU and prints its speed as one line of JSON.
+
+Needs PyTorch and NumPy (Debian: python3-torch). The images lie in memory as floats, ready to be indexed: no loader is measured.
+"""
+import argparse
+import json
+import pathlib
+import time
+
+import numpy as np
+import torch
+from torch import nn
+
+
+def make_norm(kind, channels):
+    if kind.startswith("gn:"):
+        return nn.GroupNorm(int(kind[3:]), channels)
+    return {
+        "bn": lambda: nn.BatchNorm2d(channels),
+        "gn": lambda: nn.GroupNorm(2, channels),
+        "ln": lambda: nn.GroupNorm(1, channels),
+        "in": lambda: nn.GroupNorm(channels, channels),
+        "none": lambda: nn.Identity(),
+    }[kind]()
+
+
+def era(kind):
+    def block(inputs, outputs, padding):
+        conv = nn.Conv2d(inputs, outputs, 3, padding=padding, bias=False)
+        return [conv, nn.ReLU(), make_norm(kind, outputs), nn.Dropout(0.1)]
+
+    def transition(inputs, outputs):
+        return [nn.Conv2d(inputs, outputs, 1, bias=False)]
+
+    return nn.Sequential(
+        *block(3, 10, 0), *block(10, 20, 0), *transition(20, 10), nn.MaxPool2d(2),
+        *block(10, 20, 1), *block(20, 30, 1), *block(30, 40, 1), *transition(40, 10), nn.MaxPool2d(2),
+        *block(10, 20, 0), *block(20, 30, 0), *block(30, 40, 0), nn.AvgPool2d(1), *transition(40, 10), nn.Flatten())
+
+
+NETWORKS = {"era": era}
+
+
+def load(folder, count):
+    records = [np.fromfile(pathlib.Path(folder) / f"data_batch_{i}.bin", np.uint8).reshape(-1, 3073) for i in range(1, 6)]
+    records = np.concatenate(records)[:count]
+    images = (records[:, 1:].reshape(-1, 3, 32, 32).astype(np.float32) / 255 - 0.5) / 0.5
+    return torch.from_numpy(images), torch.from_numpy(records[:, 0].astype(np.int64))
+
+
+def random_images(count):
+    return torch.randn(count, 3, 32, 32), torch.randint(0, 10, (count,))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--recipe", choices=NETWORKS, default="era")
+    parser.add_argument("--norm", default="bn")
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--images", type=int, default=12800)
+    parser.add_argument("--data", help="the folder of the CIFAR-10 .bin files; random images without it")
+    options = parser.parse_args()
+
+    if options.threads > 0:
+        torch.set_num_threads(options.threads)
+    torch.manual_seed(1)
+    images, labels = load(options.data, options.images) if options.data else random_images(options.images)
+    model = NETWORKS[options.recipe](options.norm)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
+
+    def train(count):
+        order = torch.randperm(count)
+        total = 0.0
+        steps = count // options.batch_size
+        start = time.perf_counter()
+        for step in range(steps):
+            chosen = order[step * options.batch_size:(step + 1) * options.batch_size]
+            optimizer.zero_grad(set_to_none=True)
+            loss = nn.functional.cross_entropy(model(images[chosen]), labels[chosen])
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
+        return steps * options.batch_size / (time.perf_counter() - start), total / steps
+
+    train(min(5 * options.batch_size, len(images)))  # touches new memory and wakes the threads: not counted
+    images_per_second, loss = train(len(images))
+    print(json.dumps({
+        "recipe": options.recipe, "norm": options.norm, "batch_size": options.batch_size, "threads": torch.get_num_threads(),
+        "torch": torch.__version__, "images_per_second": round(images_per_second), "loss": loss}))
+
+
+if __name__ == "__main__":
+    main()
