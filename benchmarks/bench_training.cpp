@@ -26,8 +26,8 @@ struct Options {
   int threads = 0;
 };
 
-/// Floating-point operations of a training step for one image: forward, weight gradient and input gradient cost a multiplication with an
-/// addition each; the first layer has no input gradient.
+/// Floating-point operations of a training step for one image: forward, weight gradient and input gradient cost a multiplication
+/// with an addition each; the first layer has no input gradient.
 double step_flops(Sequential<float>& net) {
   const Shape image{1, Cifar10::channels, Cifar10::height, Cifar10::width};
   return 2.0 * static_cast<double>(3 * net.multiply_adds(image) - net[0].multiply_adds(image));
@@ -38,17 +38,22 @@ void run(const Options& options) {
   const auto norm = cifar10_norms::parse_norm(options.norm);
   if (recipe == nullptr) fail("--recipe: expected one of ", cifar10_norms::recipe_names(), ", got \"", options.recipe, "\"");
   if (!norm) fail("--norm: expected bn, gn, gn:GROUPS, ln, in or none, got \"", options.norm, "\"");
-  if (options.images < options.batch_size) fail("--images: expected at least one batch of ", options.batch_size, ", got ", options.images);
+  if (options.images < options.batch_size)
+    fail("--images: expected at least one batch of ", options.batch_size, ", got ", options.images);
   set_num_threads(options.threads);
 
-  const Cifar10 cifar = options.data.empty() ? synthetic_cifar10({.train = options.images, .test = 10}) : Cifar10::load(options.data);
+  const Cifar10 cifar =
+      options.data.empty() ? synthetic_cifar10({.train = options.images, .test = 10}) : Cifar10::load(options.data);
   auto net = recipe->network(*norm, 1);
   SGD<float> optimizer(net.parameters(), {.lr = recipe->learning_rate, .momentum = recipe->momentum});
   Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
   const auto train = [&](Index images) {
     const Dataset part = cifar.train.first(images);
-    DataLoader<float> loader(
-        part, {.batch_size = options.batch_size, .shuffle = true, .drop_last = true, .normalize = recipe->normalize, .halo = net.input_halo()});
+    DataLoader<float> loader(part, {.batch_size = options.batch_size,
+                                    .shuffle = true,
+                                    .drop_last = true,
+                                    .normalize = recipe->normalize,
+                                    .halo = net.input_halo()});
     return trainer.train_epoch(loader, 1);
   };
   train(std::min(5 * options.batch_size, cifar.train.size()));  // touches new memory and wakes the threads: not counted

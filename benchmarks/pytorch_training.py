@@ -5,6 +5,7 @@ Needs PyTorch and NumPy (Debian: python3-torch). The images lie in memory as flo
 """
 import argparse
 import json
+import os
 import pathlib
 import time
 
@@ -58,13 +59,12 @@ def main():
     parser.add_argument("--recipe", choices=NETWORKS, default="era")
     parser.add_argument("--norm", default="bn")
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     parser.add_argument("--images", type=int, default=12800)
     parser.add_argument("--data", help="the folder of the CIFAR-10 .bin files; random images without it")
     options = parser.parse_args()
 
-    if options.threads > 0:
-        torch.set_num_threads(options.threads)
+    torch.set_num_threads(options.threads or len(os.sched_getaffinity(0)))  # some builds default to one
     torch.manual_seed(1)
     images, labels = load(options.data, options.images) if options.data else random_images(options.images)
     model = NETWORKS[options.recipe](options.norm)

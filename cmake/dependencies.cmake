@@ -18,8 +18,6 @@ function(normnet_fetch_headers name target include_folder url sha256)
   target_include_directories(${target} INTERFACE ${${name}_SOURCE_DIR}/${include_folder})
 endfunction()
 
-find_package(Threads REQUIRED)
-
 find_package(Eigen3 3.4 QUIET CONFIG)
 if(NOT TARGET Eigen3::Eigen)
   normnet_fetch_headers(

@@ -47,11 +47,14 @@ void run(const Options& options) {
     results.push_back(
         {.norm = options.norms[i], .parameters = summaries[i].parameters(), .multiply_adds = summaries[i].multiply_adds()});
     for (const std::uint64_t seed : options.seeds) {
-      train(options, data, seed, results.back(), [&] { report.write_curves(results); });
+      train(options, data, seed, results.back(), [&] {
+        report.write_curves(results);
+        report.write_summary(results, seconds());
+      });
       if (results.back().runs.size() == 1) report.write_mistakes(results.back());
-      report.write_summary(results, seconds());
     }
   }
+  report.write_summary(results, seconds());  // once more, for the time and memory of everything
 
   std::cout << "\n" << report.table(results) << "\nEverything is in " << options.out.string() << "\n";
   print_banner_if_synthetic(data);

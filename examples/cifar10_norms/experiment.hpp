@@ -6,11 +6,13 @@
 
 #include <normnet/normnet.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace cifar10_norms {

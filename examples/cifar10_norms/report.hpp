@@ -5,6 +5,7 @@
 #include "options.hpp"
 
 #include <normnet/normnet.hpp>
+#include <normnet/viz/font.hpp>
 #include <normnet/viz/image_grid.hpp>
 #include <normnet/viz/line_chart.hpp>
 
@@ -12,10 +13,8 @@
 
 #include <sys/resource.h>
 
-#include <algorithm>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <string>
 #include <system_error>
@@ -73,7 +72,8 @@ inline double peak_memory_mb() {
 /// The files of an experiment, in its output folder. Each is written whole or not at all.
 class Report {
  public:
-  /// Makes the folder. Throws Error when nothing can be written there.
+  /// Finds the charts' font, makes the folder, and removes summary.json and misclassified_*.png of an earlier run from it.
+  /// Throws Error when there is no such font, or nothing can be written in the folder.
   Report(const Options& options, const Data& data) : options_(options), data_(data) {
     std::error_code error;
     std::filesystem::create_directories(options.out, error);
@@ -81,6 +81,7 @@ class Report {
     const std::filesystem::path probe = options.out / "cifar10_norms.probe";
     normnet::write_file_atomically(probe, "");
     std::filesystem::remove(probe);
+    remove_old_files();
   }
 
   /// history.csv, accuracy.png and loss.png, with what there is so far.
@@ -96,7 +97,8 @@ class Report {
   /// misclassified_<norm>.png: ten test images that the network of the first seed takes for something else.
   void write_mistakes(const NormResult& result) const {
     const normnet::Dataset& test = data_.images.test;
-    normnet::ImageGrid grid({.columns = 5, .title = result.norm.title() + ": misclassified test images" + warning()});
+    normnet::ImageGrid grid(
+        {.columns = 5, .title = result.norm.title() + ": misclassified test images" + warning(), .font = font_});
     const auto name = [&](int label) {  // a network may have outputs that are no class
       return label < test.classes() ? test.class_names()[static_cast<std::size_t>(label)] : "output " + std::to_string(label);
     };
@@ -105,10 +107,11 @@ class Report {
                 .caption = "truth: " + name(mistake.label) + "\npredicted: " + name(mistake.predicted),
                 .highlight = true});
     }
-    grid.write(options_.out / ("misclassified_" + result.norm.file_name() + ".png"));
+    grid.write(options_.out / (mistakes_prefix + result.norm.file_name() + ".png"));
   }
 
-  /// summary.json: the experiment and its figures, for programs.
+  /// summary.json: the experiment and its figures, with what there is so far, for programs. What is not UTF-8 in the name of the
+  /// data's folder is replaced. Throws Error when a run has no epoch yet.
   void write_summary(const std::vector<NormResult>& results, double seconds) const {
     using Json = nlohmann::ordered_json;
     const auto published = [&](const NormResult& result) {
@@ -153,7 +156,8 @@ class Report {
         {"peak_memory_mb", peak_memory_mb()},
         {"norms", norms},
     };
-    normnet::write_file_atomically(options_.out / "summary.json", summary.dump(2) + "\n");
+    normnet::write_file_atomically(options_.out / summary_file,
+                                   summary.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   }
 
   /// One line for each normalization: what was reached, beside what was published.
@@ -169,26 +173,38 @@ class Report {
                        normnet::fixed(over_runs(result, seconds_per_epoch).mean, 1)});
     }
     std::string text;
-    for (const auto& line : lines) {
-      for (std::size_t column = 0; column < line.size(); ++column) {
-        std::size_t width = 0;
-        for (const auto& other : lines) width = std::max(width, other[column].size());
-        text += column == 0 ? normnet::left_aligned(line[column], width) : "  " + normnet::right_aligned(line[column], width);
-      }
-      text += "\n";
-    }
+    for (const std::string& line : normnet::aligned_table(lines, 1)) text += line + "\n";
     return text;
   }
 
  private:
+  static constexpr const char* summary_file = "summary.json";
+  static constexpr const char* mistakes_prefix = "misclassified_";
+
+  // Until this run comes to write them, they would tell of another experiment.
+  void remove_old_files() const {
+    std::vector<std::filesystem::path> old{options_.out / summary_file};
+    for (const auto& entry : std::filesystem::directory_iterator(options_.out)) {
+      const std::string name = entry.path().filename().string();
+      if (name.starts_with(mistakes_prefix) && name.ends_with(".png")) old.push_back(entry.path());
+    }
+    for (const std::filesystem::path& path : old) {
+      std::error_code error;
+      std::filesystem::remove(path, error);
+      if (error) normnet::fail("cannot remove \"", path.string(), "\": ", error.message());
+    }
+  }
+
   std::string warning() const { return data_.synthetic() ? " (SYNTHETIC DATA)" : ""; }
 
   void write_chart(const std::vector<NormResult>& results, const std::string& what, const std::string& y_label,
                    double normnet::EpochRecord::*train, double normnet::EpochRecord::*test, const std::string& file) const {
     const std::string seeds = options_.seeds.size() > 1 ? ", mean of " + std::to_string(options_.seeds.size()) + " seeds" : "";
     const std::string subject = data_.synthetic() ? " on SYNTHETIC DATA" : " on CIFAR-10";
-    normnet::LineChart chart(
-        {.title = what + " of \"" + options_.recipe->name + "\"" + subject + seeds, .x_label = "epoch", .y_label = y_label});
+    normnet::LineChart chart({.title = what + " of \"" + options_.recipe->name + "\"" + subject + seeds,
+                              .x_label = "epoch",
+                              .y_label = y_label,
+                              .font = font_});
     for (std::size_t i = 0; i < results.size(); ++i) {
       const normnet::Color color = normnet::palette_color(static_cast<Index>(i));
       chart.add(mean_curve(results[i], " train", train, color, true)).add(mean_curve(results[i], " test", test, color, false));
@@ -215,6 +231,7 @@ class Report {
 
   const Options& options_;
   const Data& data_;
+  normnet::Font font_ = normnet::Font::system();
 };
 
 }  // namespace cifar10_norms

@@ -1,8 +1,9 @@
-// The whole library in one include, but for the pictures (normnet/viz/*.hpp), which need the stb headers and the target normnet::viz.
+// The whole library in one include, but for the pictures (normnet/viz/*.hpp), which need the stb headers and normnet::viz.
 #pragma once
 
 #include <normnet/core/batch.hpp>
 #include <normnet/core/error.hpp>
+#include <normnet/core/format.hpp>
 #include <normnet/core/pack.hpp>
 #include <normnet/core/pair.hpp>
 #include <normnet/core/parallel.hpp>
@@ -45,7 +46,6 @@
 #include <normnet/optim/sgd.hpp>
 #include <normnet/optim/step_lr.hpp>
 #include <normnet/testing/gradient_check.hpp>
-#include <normnet/train/format.hpp>
 #include <normnet/train/history.hpp>
 #include <normnet/train/metrics.hpp>
 #include <normnet/train/model_summary.hpp>

@@ -13,27 +13,13 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/files.hpp"
 
 using namespace normnet;
+using test::content, test::TemporaryFolder;
 namespace fs = std::filesystem;
 
 namespace {
-
-// A folder that is removed at the end of its scope.
-class TemporaryFolder {
- public:
-  TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "normnet-cifar10-XXXXXX").string();
-    if (mkdtemp(name.data()) == nullptr) fail("cannot make a temporary folder");
-    path_ = name;
-  }
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  ~TemporaryFolder() { fs::remove_all(path_); }
-  const fs::path& path() const { return path_; }
-
- private:
-  fs::path path_;
-};
 
 const std::vector<std::string> standard_names{"airplane", "automobile", "bird",  "cat",  "deer",
                                               "dog",      "frog",       "horse", "ship", "truck"};
@@ -50,10 +36,7 @@ Dataset numbered(Index images, Index height = 32, std::vector<std::string> names
                  std::move(labels));
 }
 
-std::string content(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
+std::ptrdiff_t files_in(const fs::path& folder) { return std::distance(fs::directory_iterator(folder), {}); }
 
 void write(const fs::path& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
 
@@ -87,7 +70,7 @@ TEST_CASE("Cifar10 reads what it wrote, in files of the official layout") {
   const std::vector<std::uintmax_t> records{2, 3, 2, 3, 3};
   for (std::size_t i = 0; i < 5; ++i) CHECK(fs::file_size(folder / concat("data_batch_", i + 1, ".bin")) == records[i] * 3073);
   CHECK(fs::file_size(folder / "test_batch.bin") == 4 * 3073);
-  CHECK(std::distance(fs::directory_iterator(folder), {}) == 7);  // nothing else is left
+  CHECK(files_in(folder) == 7);  // nothing else is left
   const std::string second = content(folder / "data_batch_2.bin");
   CHECK(second[0] == data.train.label(2));
   CHECK(std::equal(second.begin() + 1, second.begin() + 3073, data.train.image(2).begin(),
@@ -185,7 +168,16 @@ TEST_CASE("Cifar10 refuses to write what the format cannot hold, and leaves what
       Catch::Matchers::StartsWith(concat("Cifar10: cannot write \"", (folder / "batches.meta.txt").string(), "\": ")));
   fs::remove(folder / "batches.meta.txt.part");
   CHECK(content(folder / "data_batch_1.bin") == before);
-  CHECK(std::distance(fs::directory_iterator(folder), {}) == 7);
+  CHECK(files_in(folder) == 7);
+
+  // A folder stands where the last file belongs: no file is renamed before that is known.
+  fs::remove(folder / "batches.meta.txt");
+  fs::create_directories(folder / "batches.meta.txt" / "of somebody");
+  CHECK_THROWS_WITH(save(numbered(25), numbered(1)),
+                    concat("Cifar10: cannot write \"", (folder / "batches.meta.txt").string(), "\": Is a directory"));
+  CHECK(content(folder / "data_batch_1.bin") == before);
+  CHECK(fs::exists(folder / "batches.meta.txt" / "of somebody"));
+  CHECK(files_in(folder) == 7);
 
   CHECK_THROWS_WITH(good.save(folder / "test_batch.bin" / "below"),
                     Catch::Matchers::StartsWith("Cifar10: cannot make the folder \""));
@@ -193,7 +185,7 @@ TEST_CASE("Cifar10 refuses to write what the format cannot hold, and leaves what
 
 TEST_CASE("The real CIFAR-10 has the published statistics") {
   const char* folder = std::getenv("NORMNET_DATA");
-  if (folder == nullptr) {
+  if (folder == nullptr || *folder == '\0') {
     WARN("skipped: NORMNET_DATA does not name the folder of CIFAR-10");
     return;
   }

@@ -69,7 +69,7 @@ TEMPLATE_TEST_CASE("A loaded batch holds the normalised images of the data set",
                                        .normalize = each_channel,
                                        .augment = augment ? augmentation : Augmentation{},
                                        .halo = {2, 1}});
-    const Random epoch_random = Random(11).fork(4).fork(0);  // the table that the augmentation of epoch 4 reads
+    const Random epoch_random = Random(11).fork(4).fork(~std::uint64_t{0});  // the table that the augmentation of epoch 4 reads
     int flips = 0, wrong = 0;
     for (const auto& [images, labels, indices] : loader.epoch(4)) {
       REQUIRE(images.shape() == Shape{static_cast<Index>(indices.size()), 3, 6, 9});

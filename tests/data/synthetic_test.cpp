@@ -5,11 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <filesystem>
 #include <span>
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/files.hpp"
 
 using namespace normnet;
 
@@ -148,11 +148,9 @@ TEST_CASE("Synthetic images are a function of the seed") {
 
 TEST_CASE("Synthetic images survive CIFAR-10's file format") {
   const Cifar10 data = synthetic_cifar10({.train = 12, .test = 3});
-  std::string name = (std::filesystem::temp_directory_path() / "normnet-synthetic-XXXXXX").string();
-  REQUIRE(mkdtemp(name.data()) != nullptr);
-  data.save(name);
-  const Cifar10 loaded = Cifar10::load(name);
-  std::filesystem::remove_all(name);
+  const test::TemporaryFolder folder;
+  data.save(folder.path());
+  const Cifar10 loaded = Cifar10::load(folder.path());
   CHECK(equal(loaded.train, data.train));
   CHECK(equal(loaded.test, data.test));
   CHECK(loaded.test.class_names() == SyntheticTexture::class_names());

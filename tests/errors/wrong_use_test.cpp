@@ -1,5 +1,6 @@
 // Wrong use, all rooms in one table: each case beside the exact message that it gets.
 #include "support/catch.hpp"
+#include "support/files.hpp"
 
 #include "cifar10_norms/options.hpp"
 #include "cifar10_norms/report.hpp"
@@ -23,14 +24,14 @@ struct WrongUse {
   std::string message;
 };
 
-const std::filesystem::path folder = std::filesystem::temp_directory_path() / "normnet_wrong_use";
+const test::TemporaryFolder temporary;
+const std::filesystem::path& folder = temporary.path();
 
 /// A folder with a data set of one record per file, in which one file has `bytes` instead.
 std::filesystem::path data_with(const std::string& file, const std::string& bytes) {
-  std::filesystem::remove_all(folder);
-  std::filesystem::create_directories(folder);
   const std::string record(3073, '\0');
-  for (const char* name : {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"}) {
+  for (const char* name :
+       {"data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin", "test_batch.bin"}) {
     std::ofstream(folder / name, std::ios::binary) << (file == name ? bytes : record);
   }
   return folder;
@@ -40,8 +41,10 @@ std::string in_folder(const std::string& file) { return "\"" + (folder / file).s
 
 /// A gray data set of n images in ten classes.
 Dataset images(Index n, int label = 0) {
-  Dataset::Options options{.channels = 3, .height = 32, .width = 32, .class_names = std::vector<std::string>(10, "a class"), .synthetic = true};
-  return Dataset(options, std::vector<std::uint8_t>(static_cast<std::size_t>(n * 3 * 32 * 32)), std::vector<int>(static_cast<std::size_t>(n), label));
+  Dataset::Options options{
+      .channels = 3, .height = 32, .width = 32, .class_names = std::vector<std::string>(10, "a class"), .synthetic = true};
+  return Dataset(options, std::vector<std::uint8_t>(static_cast<std::size_t>(n * 3 * 32 * 32)),
+                 std::vector<int>(static_cast<std::size_t>(n), label));
 }
 
 Sequential<float> small_net() {
@@ -80,16 +83,40 @@ std::vector<WrongUse> wrong_uses() {
   bad_label[3073] = static_cast<char>(200);
   return {
       // Shapes.
-      {"wrong channels", [] { train_on(Tensor<float>({2, 4, 32, 32})); }, "Conv2d \"conv1\": expected 3 input channels, got 4 (input 2x4x32x32)"},
-      {"kernel larger than its input", [] { train_on(Tensor<float>({2, 3, 2, 9})); },
+      {"wrong channels",
+       [] {
+         train_on(Tensor<float>({2, 4, 32, 32}));
+       },
+       "Conv2d \"conv1\": expected 3 input channels, got 4 (input 2x4x32x32)"},
+      {"kernel larger than its input",
+       [] {
+         train_on(Tensor<float>({2, 3, 2, 9}));
+       },
        "Conv2d \"conv1\": expected an input of at least 3x3 pixels with its padding, got 2x9 (input 2x3x2x9, padding 0x0)"},
-      {"features for images", [] { train_on(Tensor<float>({2, 3})); }, "Conv2d \"conv1\": expected an input N x C x H x W, got 2x3"},
-      {"batch norm on one value per channel", [] { train_on(Tensor<float>({1, 3, 3, 3})); },
+      {"features for images",
+       [] {
+         train_on(Tensor<float>({2, 3}));
+       },
+       "Conv2d \"conv1\": expected an input N x C x H x W, got 2x3"},
+      {"batch norm on one value per channel",
+       [] {
+         train_on(Tensor<float>({1, 3, 3, 3}));
+       },
        "BatchNorm2d \"norm1\": expected more than one value per channel in training, got 1 (input 1x10x1x1)"},
-      {"wrong features", [] { Linear<float>(40, 10).output_shape({8, 41}); }, "Linear: expected 40 input features, got 41 (input 8x41)"},
-      {"layer norm of another shape", [] { LayerNorm<float>({10, 3, 4}).output_shape({2, 10, 4, 3}); },
+      {"wrong features",
+       [] {
+         Linear<float>(40, 10).output_shape({8, 41});
+       },
+       "Linear: expected 40 input features, got 41 (input 8x41)"},
+      {"layer norm of another shape",
+       [] {
+         LayerNorm<float>({10, 3, 4}).output_shape({2, 10, 4, 3});
+       },
        "LayerNorm: expected an input that ends in 10x3x4, got 2x10x4x3"},
-      {"pool larger than its input", [] { MaxPool2d<float>(4).output_shape({2, 3, 3, 8}); },
+      {"pool larger than its input",
+       [] {
+         MaxPool2d<float>(4).output_shape({2, 3, 3, 8});
+       },
        "MaxPool2d: expected an input of at least 4x4 pixels with its padding, got 3x8 (input 2x3x3x8, padding 0x0)"},
       {"residual of another shape",
        [] {
@@ -106,26 +133,63 @@ std::vector<WrongUse> wrong_uses() {
          net.backward(dy);
        },
        "Sequential: expected a gradient of shape 2x10x1x1, got 2x9"},
-      {"backward before forward", [] { small_net().backward(Batch<float>(Shape{2, 10})); }, "Sequential: backward() without a forward() before it"},
-      {"a tensor of rank 3", [] { Batch<float>::from(Tensor<float>({2, 3, 4})); }, "Batch: expected a shape N x C x H x W or N x F, got 2x3x4"},
-      {"an index out of range", [] { Tensor<float>({2, 3})(1, 3); }, "Tensor 2x3: index 3 is outside extent 1 of 3"},
+      {"backward before forward",
+       [] {
+         small_net().backward(Batch<float>(Shape{2, 10}));
+       },
+       "Sequential: backward() without a forward() before it"},
+      {"a tensor of rank 3",
+       [] {
+         Batch<float>::from(Tensor<float>({2, 3, 4}));
+       },
+       "Batch: expected a shape N x C x H x W or N x F, got 2x3x4"},
+      {"an index out of range",
+       [] {
+         Tensor<float>({2, 3})(1, 3);
+       },
+       "Tensor 2x3: index 3 is outside extent 1 of 3"},
       // Options of layers.
       {"groups that do not divide", [] { GroupNorm<float>(3, 10); }, "GroupNorm: expected groups that divide 10 channels, got 3"},
       {"convolution groups that do not divide", [] { Conv2d<float>({.in_channels = 4, .out_channels = 6, .groups = 4}); },
        "Conv2d: expected channels that 4 groups divide, got 4 to 6"},
       {"no channels", [] { Conv2d<float>({.in_channels = 3}); }, "Conv2d: expected out_channels of at least 1, got 0"},
-      {"stride zero", [] { Conv2d<float>({.in_channels = 3, .out_channels = 4, .stride = 0}); }, "Conv2d: expected a stride of at least 1, got 0x0"},
+      {"stride zero", [] { Conv2d<float>({.in_channels = 3, .out_channels = 4, .stride = 0}); },
+       "Conv2d: expected a stride of at least 1, got 0x0"},
       {"padding of more than half a pool", [] { AvgPool2d<float>({.kernel_size = 2, .padding = 2}); },
        "AvgPool2d: expected a padding of at most half of the kernel, got padding 2x2 and kernel 2x2"},
       {"dropout of more than all", [] { Dropout<float>(1.5); }, "Dropout: expected p in [0, 1], got 1.5"},
-      {"a name twice", [] { Sequential<float>().add(ReLU<float>(), "a").add(ReLU<float>(), "a"); }, "Sequential: the layer name \"a\" is taken"},
-      {"no layers", [] { Sequential<float>().forward(Tensor<float>({2, 3, 4, 5})); }, "Sequential: expected at least one layer, got none"},
+      {"a name twice", [] { Sequential<float>().add(ReLU<float>(), "a").add(ReLU<float>(), "a"); },
+       "Sequential: the layer name \"a\" is taken"},
+      {"no layers",
+       [] {
+         Sequential<float>().forward(Tensor<float>({2, 3, 4, 5}));
+       },
+       "Sequential: expected at least one layer, got none"},
       // Losses, optimizers, schedulers.
-      {"label out of range", [] { loss_of({4, 10}, {0, 9, 3, 10}); }, "CrossEntropyLoss: expected labels in [0, 10), got 10 at position 3"},
-      {"negative label", [] { loss_of({2, 10}, {-1, 0}); }, "CrossEntropyLoss: expected labels in [0, 10), got -1 at position 0"},
-      {"too few labels", [] { loss_of({4, 10}, {0, 9, 3}); }, "CrossEntropyLoss: expected 4 labels for predictions 4x10, got 3"},
-      {"a loss of feature maps", [] { loss_of({2, 10, 3, 3}, {0, 1}); }, "CrossEntropyLoss: expected predictions N x C or N x C x 1 x 1, got 2x10x3x3"},
-      {"class weights for other classes", [] { loss_of({2, 10}, {0, 1}, {.weight = {1, 2, 3}}); },
+      {"label out of range",
+       [] {
+         loss_of({4, 10}, {0, 9, 3, 10});
+       },
+       "CrossEntropyLoss: expected labels in [0, 10), got 10 at position 3"},
+      {"negative label",
+       [] {
+         loss_of({2, 10}, {-1, 0});
+       },
+       "CrossEntropyLoss: expected labels in [0, 10), got -1 at position 0"},
+      {"too few labels",
+       [] {
+         loss_of({4, 10}, {0, 9, 3});
+       },
+       "CrossEntropyLoss: expected 4 labels for predictions 4x10, got 3"},
+      {"a loss of feature maps",
+       [] {
+         loss_of({2, 10, 3, 3}, {0, 1});
+       },
+       "CrossEntropyLoss: expected predictions N x C or N x C x 1 x 1, got 2x10x3x3"},
+      {"class weights for other classes",
+       [] {
+         loss_of({2, 10}, {0, 1}, {.weight = {1, 2, 3}});
+       },
        "CrossEntropyLoss: expected 10 weights for predictions 2x10, got 3"},
       {"negative learning rate",
        [] {
@@ -133,13 +197,20 @@ std::vector<WrongUse> wrong_uses() {
          SGD<float>(net.parameters(), {.lr = -0.1});
        },
        "Optimizer: expected a finite lr of at least 0, got -0.1"},
+      {"a learning rate forgotten",
+       [] {
+         auto net = small_net();
+         SGD<float>(net.parameters(), {.momentum = 0.9});
+       },
+       "Optimizer: expected a finite lr of at least 0, got nan"},
       {"nesterov without momentum",
        [] {
          auto net = small_net();
          SGD<float>(net.parameters(), {.lr = 0.1, .nesterov = true});
        },
        "SGD: expected a momentum above 0 and no dampening for nesterov, got momentum 0 and dampening 0"},
-      {"no parameters", [] { SGD<float>(std::vector<NamedParameter<float>>{}, {.lr = 0.1}); }, "Optimizer: expected at least one parameter, got none"},
+      {"no parameters", [] { SGD<float>(std::vector<NamedParameter<float>>{}, {.lr = 0.1}); },
+       "Optimizer: expected at least one parameter, got none"},
       {"a schedule without steps",
        [] {
          auto net = small_net();
@@ -159,7 +230,8 @@ std::vector<WrongUse> wrong_uses() {
       {"an empty file", [] { Cifar10::load(data_with("data_batch_1.bin", "")); },
        "Cifar10: " + in_folder("data_batch_1.bin") + ": expected records of 3073 bytes, got an empty file"},
       {"a truncated file", [=] { Cifar10::load(data_with("test_batch.bin", record + record.substr(0, 1000))); },
-       "Cifar10: " + in_folder("test_batch.bin") + ": expected records of 3073 bytes, got 1000 bytes in the last, at offset 3073"},
+       "Cifar10: " + in_folder("test_batch.bin") +
+           ": expected records of 3073 bytes, got 1000 bytes in the last, at offset 3073"},
       {"an oversized file",
        [] {
          data_with("", "");
@@ -171,12 +243,24 @@ std::vector<WrongUse> wrong_uses() {
        "Cifar10: " + in_folder("data_batch_2.bin") + ": expected a label below 10 at offset 3073, got 200"},
       {"a label without a class", [] { images(1, 10); },
        "Dataset: expected labels of at least 0 and below 10 (the class names), got 10 for image 0"},
-      {"no image to load", [] { const Dataset none; DataLoader<float> loader(none); }, "DataLoader: expected at least one image, got none"},
-      {"a std of zero", [] { const Dataset one = images(1); DataLoader<float>(one, {.normalize = {.mean = {0.5}, .std = {0}}}); },
+      {"no image to load",
+       [] {
+         const Dataset none;
+         DataLoader<float> loader(none);
+       },
+       "DataLoader: expected at least one image, got none"},
+      {"a std of zero",
+       [] {
+         const Dataset one = images(1);
+         DataLoader<float>(one, {.normalize = {.mean = {0.5}, .std = {0}}});
+       },
        "Normalize: expected a finite std above 0, got 0 for channel 0"},
       // Training.
       {"empty training data", [] { fit({}, Dataset(), images(2)); }, "Trainer: expected at least one training image, got none"},
-      {"a batch size of zero", [] { fit({.batch_size = 0}, images(2), images(2)); }, "DataLoader: expected a batch_size of at least 1, got 0"},
+      {"an epoch zero", [] { fit({.first_epoch = 0}, images(2), images(2)); },
+       "Trainer: expected a first_epoch of at least 1, got 0"},
+      {"a batch size of zero", [] { fit({.batch_size = 0}, images(2), images(2)); },
+       "DataLoader: expected a batch_size of at least 1, got 0"},
       {"a learning rate that explodes",
        [] {
          auto net = small_net();
@@ -185,12 +269,14 @@ std::vector<WrongUse> wrong_uses() {
          const Dataset data = images(4);
          Trainer<float>(net, optimizer, CrossEntropyLoss<float>()).fit(data, data, {.progress = {.out = nullptr}});
        },
-       "Trainer: the loss became nan in epoch 1, step 1, at learning rate 0.5; the first output that is not finite is that of Conv2d \"conv1\""},
+       "Trainer: the loss became nan in epoch 1, step 1, at learning rate 0.5; the first output that is not finite is that of "
+       "Conv2d \"conv1\""},
       {"negative threads", [] { set_num_threads(-2); }, "set_num_threads: expected at least 0 threads, got -2"},
       // Files.
       {"an unwritable file", [] { write_file_atomically("/nowhere/history.csv", "x"); },
        "cannot write \"/nowhere/history.csv\": No such file or directory"},
-      {"an unwritable picture", [] { write_png(Image(2, 2), "/nowhere/loss.png"); }, "cannot write \"/nowhere/loss.png\": No such file or directory"},
+      {"an unwritable picture", [] { write_png(Image(2, 2), "/nowhere/loss.png"); },
+       "cannot write \"/nowhere/loss.png\": No such file or directory"},
       {"an unwritable output folder",
        [] {
          const cifar10_norms::Data data{.images = {.train = images(1), .test = images(1)}, .source = "a test"};
@@ -201,14 +287,46 @@ std::vector<WrongUse> wrong_uses() {
        "cannot write to \"/dev/null/runs\": Not a directory"},
       // The main job's command line.
       {"unknown option", [] { command_line({"--epocs"}); }, "The following argument was not expected: --epocs"},
-      {"unknown recipe", [] { command_line({"--recipe", "resnet"}); }, "--recipe: expected one of era, got \"resnet\""},
-      {"unknown norm", [] { command_line({"--norm", "bn,xn"}); }, "--norm: expected bn, gn, gn:GROUPS, ln, in or none, got \"xn\""},
-      {"no epochs", [] { command_line({"--epochs", "0"}); }, "--epochs: expected at least 1, got 0"},
-      {"no images in a batch", [] { command_line({"--batch-size", "0"}); }, "--batch-size: expected at least 1, got 0"},
-      {"no threads", [] { command_line({"--threads", "-1"}); }, "--threads: expected at least 1, got -1"},
-      {"a learning rate of zero", [] { command_line({"--lr", "0"}); }, "--lr: expected a finite number above 0, got 0"},
-      {"a seed that is no number", [] { command_line({"--seed", "1,x"}); }, "--seed: expected whole numbers from 0 to 2^64 - 1, got \"x\""},
-      {"data twice", [] { command_line({"--data", "a", "--synthetic"}); }, "--data and --synthetic exclude each other"},
+      {"unknown recipe",
+       [] {
+         command_line({"--recipe", "resnet"});
+       },
+       "--recipe: expected one of era, got \"resnet\""},
+      {"unknown norm",
+       [] {
+         command_line({"--norm", "bn,xn"});
+       },
+       "--norm: expected bn, gn, gn:GROUPS, ln, in or none, got \"xn\""},
+      {"no epochs",
+       [] {
+         command_line({"--epochs", "0"});
+       },
+       "--epochs: expected at least 1, got 0"},
+      {"no images in a batch",
+       [] {
+         command_line({"--batch-size", "0"});
+       },
+       "--batch-size: expected at least 1, got 0"},
+      {"no threads",
+       [] {
+         command_line({"--threads", "-1"});
+       },
+       "--threads: expected at least 1, got -1"},
+      {"a learning rate of zero",
+       [] {
+         command_line({"--lr", "0"});
+       },
+       "--lr: expected a finite number above 0, got 0"},
+      {"a seed that is no number",
+       [] {
+         command_line({"--seed", "1,x"});
+       },
+       "--seed: expected whole numbers from 0 to 2^64 - 1, got \"x\""},
+      {"data twice",
+       [] {
+         command_line({"--data", "a", "--synthetic"});
+       },
+       "--data and --synthetic exclude each other"},
   };
 }
 
@@ -222,5 +340,4 @@ TEST_CASE("every wrong use gets its message", "[errors]") {
     CHECK_THROWS_WITH(wrong.use(), wrong.message);
     CHECK_THROWS_AS(wrong.use(), Error);
   }
-  std::filesystem::remove_all(folder);
 }

@@ -1,11 +1,14 @@
 // Tests of the parts of examples/cifar10_norms.
 #include "support/catch.hpp"
+#include "support/files.hpp"
 
 #include <cifar10_norms/options.hpp>
 #include <cifar10_norms/recipes.hpp>
 #include <cifar10_norms/report.hpp>
 
+#include <cstdlib>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <string>
 #include <vector>
@@ -151,8 +154,8 @@ TEST_CASE("wrong options are one clear line", "[examples]") {
 }
 
 TEST_CASE("the table at the end, with the spread of several seeds", "[examples]") {
-  const std::string out = (std::filesystem::temp_directory_path() / "normnet_report_test").string();
-  const Options options = *parse({"--norm", "gn,none", "--synthetic", "--limit", "10", "--out", out});
+  const normnet::test::TemporaryFolder folder;
+  const Options options = *parse({"--norm", "gn,none", "--synthetic", "--limit", "10", "--out", folder.path().string()});
   const Data data = load_data(options);
   const Report report(options, data);
   const auto run = [](double train, double test, double seconds) {
@@ -167,5 +170,41 @@ TEST_CASE("the table at the end, with the spread of several seeds", "[examples]"
         "norm  parameters        train %         test %  published test %  s/epoch\n"
         "gn        39,490  71.00 +- 1.00  72.50 +- 0.50             72.93     11.0\n"
         "none      39,070          60.12          61.00                 -      9.0\n");
-  std::filesystem::remove_all(out);
+}
+
+TEST_CASE("a report removes what an earlier run left, and nothing else", "[examples]") {
+  const normnet::test::TemporaryFolder folder;
+  const auto exists = [&](const char* file) { return std::filesystem::exists(folder / file); };
+  for (const char* file : {"summary.json", "misclassified_xn.png", "misclassified.txt", "photo.png"}) {
+    std::ofstream(folder / file) << "x";
+  }
+  const Options options = *parse({"--synthetic", "--limit", "10", "--out", folder.path().string()});
+  const Data data = load_data(options);
+
+  setenv("NORMNET_FONT", "nowhere", 1);
+  CHECK_THROWS_WITH(Report(options, data), "NORMNET_FONT: cannot read the font \"nowhere\"");
+  unsetenv("NORMNET_FONT");
+  CHECK(exists("summary.json"));  // a run that cannot start changes nothing
+
+  const Report report(options, data);
+  CHECK_FALSE(exists("summary.json"));
+  CHECK_FALSE(exists("misclassified_xn.png"));
+  CHECK(exists("misclassified.txt"));
+  CHECK(exists("photo.png"));
+  CHECK(folder.entries() == 2);
+}
+
+TEST_CASE("the summary is JSON while a run is under way, and from a folder of any name", "[examples]") {
+  const normnet::test::TemporaryFolder folder;
+  const Options options = *parse({"--epochs", "9", "--synthetic", "--limit", "10", "--out", folder.path().string()});
+  Data data = load_data(options);
+  data.source = "CIFAR-10 from \"caf\xe9\"";  // Latin-1
+  const normnet::History first_epoch{.labels = {{"seed", "1"}}, .epochs = {{.epoch = 1, .test_accuracy = 42}}};
+  const std::vector<NormResult> results{{.norm = options.norms[0], .runs = {first_epoch}}};
+  Report(options, data).write_summary(results, 1);
+  const auto summary = nlohmann::json::parse(normnet::test::content(folder / "summary.json"));
+  CHECK(summary.at("data").at("source") == "CIFAR-10 from \"caf\xef\xbf\xbd\"");
+  CHECK(summary.at("options").at("epochs") == 9);
+  CHECK(summary.at("norms").at(0).at("runs").at(0).at("epochs") == 1);
+  CHECK(summary.at("norms").at(0).at("runs").at(0).at("final_test_acc") == 42);
 }

@@ -41,6 +41,7 @@ expect_error 1 \
   --data none
 NORMNET_DATA=nowhere expect_error 1 \
   'cifar10_norms: Cifar10: no folder "nowhere"; scripts/download_cifar10.sh downloads the data set and prints its folder'
+NORMNET_FONT=nowhere expect_error 1 'cifar10_norms: NORMNET_FONT: cannot read the font "nowhere"' --synthetic --limit 20
 : >a_file
 expect_error 1 'cifar10_norms: cannot write to "a_file/out": Not a directory' --synthetic --limit 20 --out a_file/out
 "$program" --no-such-option >stdout 2>stderr && fail "an unknown option must be an error"
@@ -62,13 +63,25 @@ expect_same "columns of history.csv" "$(head -n 1 runs/era/history.csv)" \
   recipe,norm,seed,epoch,train_loss,train_acc,test_loss,test_acc,lr,train_seconds,images_per_second,test_seconds
 expect_same "rows of history.csv" "$(tail -n +2 runs/era/history.csv | cut -d, -f1-4)" \
   "$(printf 'era,%s\n' bn,3,1 bn,3,2 bn,4,1 bn,4,2 gn:5,3,1 gn:5,3,2 gn:5,4,1 gn:5,4,2)"
+mkdir other
+touch other/summary.json other/misclassified_xn.png other/notes
 "$program" "${tiny[@]}" --threads 3 --out other >stdout
+expect_same "files beside those of an earlier run" "$(cd other && LC_ALL=C ls | tail -n 4)" \
+  "$(printf '%s\n' misclassified_bn.png misclassified_gn5.png notes summary.json)"
 expect_same "the same bits on three threads" "$(cut -d, -f1-9 other/history.csv)" "$(cut -d, -f1-9 runs/era/history.csv)"
 
 # A run that cannot start leaves the files of the one before alone.
 cp -r runs before
 "$program" --data none >stdout 2>stderr && fail "a missing folder must be an error"
 diff --recursive before runs || fail "a run that did not start changed the files of the one before"
+
+# A run that is stopped leaves the figures of the epochs that it came to.
+"$program" --synthetic --limit 60 --batch-size 20 --epochs 100000 --norm bn --out stopped >stdout &
+for ((i = 0; i < 600; ++i)); do [[ -e stopped/summary.json ]] && break || sleep 0.1; done
+kill $!
+wait $! || true
+grep --quiet '"final_test_acc": ' stopped/summary.json || fail "no summary of a run that was stopped after an epoch"
+expect_same "rows of history.csv after a stop" "$(sed -n 2p stopped/history.csv | cut -d, -f1-4)" era,bn,1,1
 
 cd /
 rm -rf "$scratch"

@@ -1,48 +1,31 @@
 // Tests of io/atomic_file.hpp.
 #include "support/catch.hpp"
+#include "support/files.hpp"
 
 #include <normnet/io/atomic_file.hpp>
 
+#include <algorithm>
+#include <atomic>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
+#include <thread>
+#include <vector>
 
 using namespace normnet;
+using test::content;
 namespace fs = std::filesystem;
 
-namespace {
-
-std::string read(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-fs::path fresh_folder() {
-  fs::path folder = fs::temp_directory_path() / "normnet_atomic_file_test";
-  fs::remove_all(folder);
-  fs::create_directories(folder);
-  return folder;
-}
-
-std::ptrdiff_t files_in(const fs::path& folder) {
-  return std::distance(fs::directory_iterator(folder), fs::directory_iterator());
-}
-
-}  // namespace
-
 TEST_CASE("write_file_atomically writes and replaces bytes as they are", "[io]") {
-  const fs::path folder = fresh_folder();
+  const test::TemporaryFolder folder;
   const std::string bytes("a\r\n\0b\xff", 6);
   write_file_atomically(folder / "file", "something much longer than what follows");
   write_file_atomically(folder / "file", bytes);
-  CHECK(read(folder / "file") == bytes);
-  CHECK(files_in(folder) == 1);
-  fs::remove_all(folder);
+  CHECK(content(folder / "file") == bytes);
+  CHECK(folder.entries() == 1);
 }
 
 TEST_CASE("write_file_atomically names the file and the reason when it fails", "[io]") {
-  const fs::path folder = fresh_folder();
+  const test::TemporaryFolder folder;
   CHECK_THROWS_WITH(write_file_atomically(folder / "none" / "file", "x"),
                     "cannot write \"" + (folder / "none" / "file").string() + "\": No such file or directory");
 
@@ -51,20 +34,39 @@ TEST_CASE("write_file_atomically names the file and the reason when it fails", "
   write_file_atomically(folder / "taken" / "old", "old");
   CHECK_THROWS_WITH(write_file_atomically(folder / "taken", "x"),
                     "cannot write \"" + (folder / "taken").string() + "\": Is a directory");
-  CHECK(read(folder / "taken" / "old") == "old");
-  CHECK(files_in(folder) == 1);
-  fs::remove_all(folder);
+  CHECK(content(folder / "taken" / "old") == "old");
+  CHECK(folder.entries() == 1);
 }
 
-#ifdef __linux__
 TEST_CASE("write_file_atomically leaves the old file whole when the disk is full", "[io]") {
-  const fs::path folder = fresh_folder();
+  const test::TemporaryFolder folder;
   write_file_atomically(folder / "file", "old");
-  fs::create_symlink("/dev/full", folder / "file.part");  // every write to it fails as on a full disk
-  CHECK_THROWS_WITH(write_file_atomically(folder / "file", "new"),
-                    "cannot write \"" + (folder / "file").string() + "\": No space left on device");
-  CHECK(read(folder / "file") == "old");
-  CHECK(files_in(folder) == 1);
-  fs::remove_all(folder);
+  const auto write_on_a_full_disk = [&] {
+    const test::FileSizeLimit limit(2);
+    write_file_atomically(folder / "file", "new");
+  };
+  CHECK_THROWS_WITH(write_on_a_full_disk(), "cannot write \"" + (folder / "file").string() + "\": File too large");
+  CHECK(content(folder / "file") == "old");
+  CHECK(folder.entries() == 1);
 }
-#endif
+
+TEST_CASE("Threads that write the same file at once leave one whole version of it", "[io]") {
+  const test::TemporaryFolder folder;
+  std::vector<std::string> versions;
+  for (const char letter : {'a', 'b', 'c', 'd'}) versions.emplace_back(100'000, letter);
+  std::atomic<int> failures = 0;
+  std::vector<std::thread> writers;
+  for (const std::string& version : versions) {
+    writers.emplace_back([&] {
+      try {
+        for (int i = 0; i < 50; ++i) write_file_atomically(folder / "file", version);
+      } catch (const Error&) {
+        ++failures;
+      }
+    });
+  }
+  for (std::thread& writer : writers) writer.join();
+  CHECK(failures == 0);
+  CHECK(std::count(versions.begin(), versions.end(), content(folder / "file")) == 1);
+  CHECK(folder.entries() == 1);
+}

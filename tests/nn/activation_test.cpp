@@ -109,6 +109,7 @@ TEST_CASE("Activations stay finite far out, and do not hide what is not a number
     CHECK(std::isfinite(y[0]));
     CHECK(std::isfinite(y[1]));
     CHECK(std::isnan(y[2]));
+    CHECK_FALSE(backward(*layer, x, dy)[2] == 0);  // PyTorch's ReLU passes the gradient on, too
   }
   for (const double far : {-1e4, -90.0, 90.0, 1e4}) {
     const Tensor<float> at({1, 1}, {static_cast<float>(far)}), one({1, 1}, {1.0f});

@@ -23,19 +23,28 @@ const std::vector<Case> cases{
     {"3x3 padded", {.in_channels = 4, .out_channels = 10, .kernel_size = 3, .padding = 1}, {17, 4, 6, 5}},
     {"rectangular", {.in_channels = 2, .out_channels = 3, .kernel_size = {2, 5}, .padding = {0, 2}}, {3, 2, 5, 8}},
     {"stride 2", {.in_channels = 3, .out_channels = 4, .kernel_size = 3, .stride = 2, .padding = 1}, {3, 3, 8, 7}},
-    {"strides 3 and 2", {.in_channels = 2, .out_channels = 6, .kernel_size = {4, 3}, .stride = {3, 2}, .padding = {2, 1}}, {3, 2, 9, 8}},
+    {"strides 3 and 2",
+     {.in_channels = 2, .out_channels = 6, .kernel_size = {4, 3}, .stride = {3, 2}, .padding = {2, 1}},
+     {3, 2, 9, 8}},
     {"stride beyond the kernel", {.in_channels = 2, .out_channels = 3, .kernel_size = 1, .stride = 3}, {3, 2, 8, 7}},
     {"dilation", {.in_channels = 2, .out_channels = 8, .kernel_size = 3, .padding = {2, 1}, .dilation = {2, 3}}, {3, 2, 9, 10}},
-    {"dilation and stride", {.in_channels = 2, .out_channels = 3, .kernel_size = 3, .stride = 2, .padding = 2, .dilation = {3, 2}}, {3, 2, 11, 9}},
+    {"dilation and stride",
+     {.in_channels = 2, .out_channels = 3, .kernel_size = 3, .stride = 2, .padding = 2, .dilation = {3, 2}},
+     {3, 2, 11, 9}},
     {"groups", {.in_channels = 6, .out_channels = 9, .kernel_size = 3, .padding = 1, .groups = 3}, {3, 6, 5, 6}},
-    {"depthwise", {.in_channels = 5, .out_channels = 10, .kernel_size = 3, .stride = {1, 2}, .padding = 1, .groups = 5, .bias = false}, {3, 5, 6, 7}},
+    {"depthwise",
+     {.in_channels = 5, .out_channels = 10, .kernel_size = 3, .stride = {1, 2}, .padding = 1, .groups = 5, .bias = false},
+     {3, 5, 6, 7}},
     {"padding beyond the kernel", {.in_channels = 2, .out_channels = 3, .kernel_size = 2, .padding = 3}, {3, 2, 4, 3}},
+    {"many runs, strips and rows of columns",
+     {.in_channels = 8, .out_channels = 7, .kernel_size = 3, .padding = 1},
+     {17, 8, 31, 30}},
     {"input as large as the kernel", {.in_channels = 13, .out_channels = 11, .kernel_size = {4, 3}}, {3, 13, 4, 3}},
 };
 
 /// The definition, term by term.
-Tensor<double> reference(const Conv2d<double>::Options& o, const Tensor<double>& x, const Tensor<double>& weight, const Tensor<double>& bias,
-                         const Shape& output) {
+Tensor<double> reference(const Conv2d<double>::Options& o, const Tensor<double>& x, const Tensor<double>& weight,
+                         const Tensor<double>& bias, const Shape& output) {
   Tensor<double> y(output);
   const Index in_per_group = o.in_channels / o.groups, out_per_group = o.out_channels / o.groups;
   for (Index n = 0; n < output[0]; ++n)
@@ -93,6 +102,34 @@ TEST_CASE("Conv2d has the gradients of its definition", "[conv2d][gradient]") {
   }
 }
 
+TEST_CASE("Conv2d sums its parameter gradients over the whole batch", "[conv2d]") {
+  // Large enough for many partial sums. Against the definition, term by term.
+  const Shape input{17, 3, 31, 30};
+  const Conv2d<double>::Options options{.in_channels = 3, .out_channels = 2, .kernel_size = 3, .stride = {1, 2}, .padding = 1};
+  const Tensor<double> x = test::random_tensor<double>(input, 1);
+  for (const auto algorithm : {ConvAlgorithm::direct, ConvAlgorithm::im2col}) {
+    auto conv = make(options, algorithm);
+    const auto batch = Batch<double>::from(x, conv.input_halo());
+    const Tensor<double> dy = test::random_tensor<double>(conv.output_shape(input), 2);
+    conv.backward_parameters(batch, batch, Batch<double>::from(dy, conv.gradient_halo()));
+    Tensor<double> dweight({2, 3, 3, 3}), dbias({2});
+    for (Index n = 0; n < dy.shape()[0]; ++n)
+      for (Index o = 0; o < dy.shape()[1]; ++o)
+        for (Index i = 0; i < dy.shape()[2]; ++i)
+          for (Index j = 0; j < dy.shape()[3]; ++j) {
+            dbias(o) += dy(n, o, i, j);
+            for (Index k = 0; k < 27; ++k) {
+              const Index row = i + k / 3 % 3 - 1, column = 2 * j + k % 3 - 1;
+              if (row < 0 || row >= 31 || column < 0 || column >= 30) continue;
+              dweight(o, k / 9, k / 3 % 3, k % 3) += dy(n, o, i, j) * x(n, k / 9, row, column);
+            }
+          }
+    // Sums of 7,905 products below 1, which come to about 50.
+    CHECK(test::max_difference(conv.weight().grad, dweight) < 1e-12);
+    CHECK(test::max_difference(conv.bias().grad, dbias) < 1e-12);
+  }
+}
+
 TEST_CASE("Conv2d: direct and im2col agree in every pass", "[conv2d]") {
   for (const Case& c : cases) {
     INFO(c.what);
@@ -118,7 +155,8 @@ TEST_CASE("Conv2d gives the same bits with 1, 2 and 3 threads", "[conv2d][thread
     const Shape input{70, 6, 24, 25};
     const Tensor<float> x = test::random_tensor<float>(input, 1);
     test::same_bits_at_any_thread_count([&] {
-      Conv2d<float> conv({.in_channels = 6, .out_channels = 11, .kernel_size = 3, .stride = {1, 2}, .padding = 1, .algorithm = algorithm});
+      Conv2d<float> conv(
+          {.in_channels = 6, .out_channels = 11, .kernel_size = 3, .stride = {1, 2}, .padding = 1, .algorithm = algorithm});
       const auto batch = Batch<float>::from(x, conv.input_halo());
       Batch<float> y(conv.output_shape(input)), dx(input);
       conv.forward(batch, y, {});
@@ -150,7 +188,14 @@ TEST_CASE("Conv2d draws its parameters as PyTorch does", "[conv2d]") {
   CHECK(conv.weight().value.shape() == Shape{64, 4, 3, 5});
   const float bound = 1 / std::sqrt(60.0F);
   const auto [low, high] = std::minmax_element(conv.weight().value.span().begin(), conv.weight().value.span().end());
-  CHECK((*low >= -bound && *low < -0.99F * bound && *high <= bound && *high > 0.99F * bound));
+  CHECK((*low >= -bound && *low<-0.99F * bound&& * high <= bound&& * high> 0.99F * bound));
+  const auto [bias_low, bias_high] = std::minmax_element(conv.bias().value.span().begin(), conv.bias().value.span().end());
+  CHECK((*bias_low >= -bound && *bias_low<-0.8F * bound&& * bias_high <= bound&& * bias_high> 0.8F * bound));
+  CHECK(conv.weight().value[0] != conv.bias().value[0]);
+  Linear<float> linear(60, 64);
+  const auto [linear_low, linear_high] =
+      std::minmax_element(linear.bias().value.span().begin(), linear.bias().value.span().end());
+  CHECK((*linear_low >= -bound && *linear_low<-0.8F * bound&& * linear_high <= bound&& * linear_high> 0.8F * bound));
   const Tensor<float> first = conv.weight().value;
   conv.reset_parameters(Random(0));
   CHECK(conv.weight().value == first);
@@ -192,12 +237,16 @@ TEST_CASE("Conv2d and Linear say what is wrong", "[conv2d][linear][errors]") {
   CHECK_THROWS_WITH(Conv2d<float>(Options{.in_channels = 3}), "Conv2d: expected out_channels of at least 1, got 0");
   CHECK_THROWS_WITH(Conv2d<float>(Options{.in_channels = 3, .out_channels = 4, .kernel_size = {3, 0}}),
                     "Conv2d: expected a kernel_size of at least 1, got 3x0");
-  CHECK_THROWS_WITH(Conv2d<float>(Options{.in_channels = 3, .out_channels = 4, .stride = 0}), "Conv2d: expected a stride of at least 1, got 0x0");
+  CHECK_THROWS_WITH(Conv2d<float>(Options{.in_channels = 3, .out_channels = 4, .stride = 0}),
+                    "Conv2d: expected a stride of at least 1, got 0x0");
+  CHECK_THROWS_WITH(Conv2d<float>(Options{.in_channels = 3, .out_channels = 4, .padding = Index{1} << 21}),
+                    "Conv2d: expected a padding of at most 1048576, got 2097152x2097152");
   CHECK_THROWS_WITH(Conv2d<float>(Options{.in_channels = 3, .out_channels = 4, .padding = -1}),
                     "Conv2d: expected a padding of at least 0, got -1x-1");
   CHECK_THROWS_WITH(Conv2d<float>(Options{.in_channels = 3, .out_channels = 4, .dilation = {0, 1}}),
                     "Conv2d: expected a dilation of at least 1, got 0x1");
-  CHECK_THROWS_WITH(Conv2d<float>(Options{.in_channels = 3, .out_channels = 4, .groups = 0}), "Conv2d: expected groups of at least 1, got 0");
+  CHECK_THROWS_WITH(Conv2d<float>(Options{.in_channels = 3, .out_channels = 4, .groups = 0}),
+                    "Conv2d: expected groups of at least 1, got 0");
   CHECK_THROWS_WITH(Conv2d<float>(Options{.in_channels = 4, .out_channels = 6, .groups = 4}),
                     "Conv2d: expected channels that 4 groups divide, got 4 to 6");
   Conv2d<float> conv({.in_channels = 10, .out_channels = 20, .kernel_size = 3});

@@ -9,6 +9,7 @@
 #include <cmath>
 #include <limits>
 #include <span>
+#include <utility>
 #include <vector>
 
 using namespace normnet;
@@ -115,6 +116,34 @@ TEST_CASE("NLLLoss reads the labels' log-probabilities, and its gradient is that
       INFO(result);
       CHECK(result.ok(1e-9));
     }
+  }
+}
+
+TEST_CASE("A loss's total is the sum over its images and the sum of their weights, for both reductions") {
+  const Tensor<double> x = random_logits({lanes + 3, 5});
+  std::vector<int> labels(static_cast<std::size_t>(lanes + 3), 3);  // ignored, but for four
+  labels[0] = 1;
+  labels[2] = 4;
+  labels[3] = 2;
+  labels.back() = 0;
+  const std::vector<double> weight{0.5, 2, 0, 1.25, 3};
+  using CrossEntropy = CrossEntropyLoss<double>;
+  CrossEntropy mean({.weight = weight, .ignore_index = 3, .label_smoothing = 0.3});
+  CrossEntropy sum({.weight = weight, .ignore_index = 3, .reduction = Reduction::sum, .label_smoothing = 0.3});
+  NLLLoss<double> nll_mean({.weight = weight, .ignore_index = 3});
+  NLLLoss<double> nll_sum({.weight = weight, .ignore_index = 3, .reduction = Reduction::sum});
+  using Losses = std::pair<Loss<double>*, Loss<double>*>;
+  for (const auto& [of_mean, of_sum] : {Losses{&mean, &sum}, Losses{&nll_mean, &nll_sum}}) {
+    const double mean_loss = of_mean->forward(Batch<double>::from(x), labels);
+    const double sum_loss = of_sum->forward(Batch<double>::from(x), labels);
+    CHECK(of_mean->total().sum == sum_loss);
+    CHECK(of_sum->total().sum == sum_loss);
+    CHECK(of_mean->total().weight == 5.5);
+    CHECK(of_sum->total().weight == 5.5);
+    CHECK(mean_loss == sum_loss / 5.5);
+    of_mean->forward(Batch<double>::from(x), std::vector<int>(labels.size(), 3));
+    CHECK(of_mean->total().sum == 0);  // of the last batch, in which no image counts
+    CHECK(of_mean->total().weight == 0);
   }
 }
 

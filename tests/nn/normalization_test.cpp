@@ -29,7 +29,9 @@ Tensor<double> normalized(const Tensor<double>& x, Index groups, const std::func
   };
   each([&](Index n, Index c, Index i, Index j, std::size_t g) { mean[g] += x(n, c, i, j), count[g] += 1; });
   for (std::size_t g = 0; g < mean.size(); ++g) mean[g] /= count[g];
-  each([&](Index n, Index c, Index i, Index j, std::size_t g) { var[g] += (x(n, c, i, j) - mean[g]) * (x(n, c, i, j) - mean[g]) / count[g]; });
+  each([&](Index n, Index c, Index i, Index j, std::size_t g) {
+    var[g] += (x(n, c, i, j) - mean[g]) * (x(n, c, i, j) - mean[g]) / count[g];
+  });
   Tensor<double> y(x.shape());
   each([&](Index n, Index c, Index i, Index j, std::size_t g) {
     y(n, c, i, j) = static_cast<double>((x(n, c, i, j) - mean[g]) / std::sqrt(var[g] + static_cast<long double>(eps)));
@@ -61,21 +63,24 @@ const Shape image_shape{17, 6, 5, 4};
 TEST_CASE("normalization layers compute their formulas", "[norm]") {
   const Tensor<double> x = test::random_tensor<double>(image_shape, 1, -1, 3);
   BatchNorm2d<double> batch_norm(6);
-  CHECK(test::max_difference(forward(batch_norm, x), normalized(x, 6, [](Index, Index c, Index, Index) { return c; })) < rounding);
+  CHECK(test::max_difference(forward(batch_norm, x), normalized(x, 6, [](Index, Index c, Index, Index) { return c; })) <
+        rounding);
   for (const Index groups : {1, 2, 3, 6}) {
     GroupNorm<double> group_norm(groups, 6);
     const auto expected = normalized(x, 17 * groups, [&](Index n, Index c, Index, Index) { return n * groups + c * groups / 6; });
     CHECK(test::max_difference(forward(group_norm, x), expected) < rounding);
   }
   InstanceNorm2d<double> instance_norm(6);
-  CHECK(test::max_difference(forward(instance_norm, x), normalized(x, 17 * 6, [](Index n, Index c, Index, Index) { return n * 6 + c; })) <
-        rounding);
+  CHECK(test::max_difference(forward(instance_norm, x),
+                             normalized(x, 17 * 6, [](Index n, Index c, Index, Index) { return n * 6 + c; })) < rounding);
   LayerNorm<double> image({6, 5, 4}), channel({5, 4}), row(Shape{4});
   CHECK(test::max_difference(forward(image, x), normalized(x, 17, [](Index n, Index, Index, Index) { return n; })) < rounding);
-  CHECK(test::max_difference(forward(channel, x), normalized(x, 17 * 6, [](Index n, Index c, Index, Index) { return n * 6 + c; })) < rounding);
+  CHECK(test::max_difference(forward(channel, x),
+                             normalized(x, 17 * 6, [](Index n, Index c, Index, Index) { return n * 6 + c; })) < rounding);
   // Four values may lie close together, and are then divided by a small spread.
-  CHECK(test::max_difference(forward(row, x), normalized(x, 17 * 30, [](Index n, Index c, Index i, Index) { return (n * 6 + c) * 5 + i; })) <
-        10 * rounding);
+  CHECK(test::max_difference(forward(row, x), normalized(x, 17 * 30, [](Index n, Index c, Index i, Index) {
+                               return (n * 6 + c) * 5 + i;
+                             })) < 10 * rounding);
 }
 
 TEST_CASE("weight and bias scale and shift what was normalized", "[norm]") {
@@ -101,7 +106,8 @@ TEST_CASE("weight and bias scale and shift what was normalized", "[norm]") {
 
 TEST_CASE("layer norm of features spans them all", "[norm]") {
   const Tensor<double> x = test::random_tensor<double>({17, 12}, 1, -1, 3);
-  const auto expected = normalized(x.reshaped({17, 12, 1, 1}), 17, [](Index n, Index, Index, Index) { return n; }).reshaped({17, 12});
+  const auto expected =
+      normalized(x.reshaped({17, 12, 1, 1}), 17, [](Index n, Index, Index, Index) { return n; }).reshaped({17, 12});
   LayerNorm<double> layer_norm(12);
   GroupNorm<double> group_norm(1, 12);
   CHECK(test::max_difference(forward(layer_norm, x), expected) < rounding);
@@ -131,7 +137,8 @@ TEST_CASE("batch norm follows running statistics and uses them in evaluation", "
     CHECK(std::abs(layer.running_mean()[c] - mean[static_cast<std::size_t>(c)]) < 1e-14);
     CHECK(std::abs(layer.running_var()[c] - var[static_cast<std::size_t>(c)]) < 1e-14);
     const double expected = (x[i] - mean[static_cast<std::size_t>(c)]) / std::sqrt(var[static_cast<std::size_t>(c)] + 1e-5) *
-                                layer.weight().value[c] + layer.bias().value[c];
+                                layer.weight().value[c] +
+                            layer.bias().value[c];
     CHECK(std::abs(y[i] - expected) < rounding);
   }
   forward(layer, Tensor<double>({1, 6, 1, 1}), evaluation);  // one value is enough where no statistics are taken
@@ -170,9 +177,13 @@ TEST_CASE("normalization layers have the gradients of their formulas", "[norm][g
   check(LayerNorm<double>({6, 4, 3}), shape);
   check(LayerNorm<double>({4, 3, 2}), full);
   check(LayerNorm<double>({4, 3}), shape);
+  check(LayerNorm<double>({3, 2}), full);
+  // Without eps a blank image has no finite 1 / sqrt(var): the lanes past the last image must stay finite all the same.
+  check(GroupNorm<double>({.groups = 2, .channels = 6, .eps = 0}), shape);
+  check(LayerNorm<double>({.normalized_shape = {6, 4, 3}, .eps = 0}), shape);
   check(LayerNorm<double>({.normalized_shape = {6, 4, 3}, .elementwise_affine = false}), shape);
   check(LayerNorm<double>(10), {9, 10});
-  // Three values a row can lie within 0.1 of each other: the fourth difference of such a row grows with the inverse fifth power of that.
+  // Three values a row can lie within 0.1 of each other: the fourth difference of such a row grows with its inverse fifth power.
   check(LayerNorm<double>({.normalized_shape = {3}, .eps = 0.1}), shape);
 }
 
@@ -208,7 +219,8 @@ TEST_CASE("normalization gives the same bits with 1, 2 and 3 threads", "[norm][t
   const auto check = [&](auto make) {
     test::same_bits_at_any_thread_count([&] {
       auto layer = make();
-      const auto x = Batch<float>::from(test::random_tensor<float>(shape, 1)), dy = Batch<float>::from(test::random_tensor<float>(shape, 2));
+      const auto x = Batch<float>::from(test::random_tensor<float>(shape, 1)),
+                 dy = Batch<float>::from(test::random_tensor<float>(shape, 2));
       Batch<float> y(shape), dx(shape);
       layer.forward(x, y, training);
       layer.backward(x, y, dy, dx);
@@ -236,13 +248,15 @@ TEST_CASE("normalization layers say what is wrong", "[norm][errors]") {
   CHECK_THROWS_WITH(GroupNorm<float>(1, 0), "GroupNorm: expected channels of at least 1, got 0");
   GroupNorm<float> group_norm(2, 10);
   CHECK_THROWS_WITH(group_norm.output_shape({2, 12, 3, 3}), "GroupNorm: expected 10 input channels, got 12 (input 2x12x3x3)");
-  CHECK_THROWS_WITH(LayerNorm<float>(Shape{}), "LayerNorm: expected a normalized_shape of one to three extents above 0, got scalar");
+  CHECK_THROWS_WITH(LayerNorm<float>(Shape{}),
+                    "LayerNorm: expected a normalized_shape of one to three extents above 0, got scalar");
   CHECK_THROWS_WITH(LayerNorm<float>({3, 0}), "LayerNorm: expected a normalized_shape of one to three extents above 0, got 3x0");
   LayerNorm<float> layer_norm({10, 3, 4});
   CHECK_THROWS_WITH(layer_norm.output_shape({2, 10, 4, 3}), "LayerNorm: expected an input that ends in 10x3x4, got 2x10x4x3");
   CHECK_THROWS_WITH(InstanceNorm2d<float>(0), "InstanceNorm2d: expected channels of at least 1, got 0");
   InstanceNorm2d<float> instance_norm(10);
-  CHECK_THROWS_WITH(instance_norm.output_shape({2, 4, 3, 3}), "InstanceNorm2d: expected 10 input channels, got 4 (input 2x4x3x3)");
+  CHECK_THROWS_WITH(instance_norm.output_shape({2, 4, 3, 3}),
+                    "InstanceNorm2d: expected 10 input channels, got 4 (input 2x4x3x3)");
   Batch<float> pixel(Shape{2, 10, 1, 1});
   CHECK_THROWS_WITH(instance_norm.forward(pixel, pixel, training),
                     "InstanceNorm2d: expected more than one pixel per channel in training, got 1 (input 2x10x1x1)");

@@ -213,6 +213,9 @@ TEST_CASE("MaxPool2d does not hide what is not a number") {
       x(0, 0, place / 2, place % 2) = nan;
       MaxPool2d<double> layer(kernel);
       CHECK(std::isnan(forward(layer, x)[0]));
+      Tensor<double> expected(x.shape());
+      expected(0, 0, place / 2, place % 2) = 7;
+      CHECK(backward(layer, x, Tensor<double>({1, 1, 1, 1}, 7.0)) == expected);
     }
   }
 }

@@ -188,6 +188,8 @@ TEST_CASE("SGD rejects options without sense, and says which") {
   };
   const double nan = std::nan(""), infinity = std::numeric_limits<double>::infinity();
   CHECK(message({.lr = -1}) == "Optimizer: expected a finite lr of at least 0, got -1");
+  CHECK(message({.momentum = 0.9}) == "Optimizer: expected a finite lr of at least 0, got nan");  // a forgotten one
+  CHECK(message({.lr = 0}) == "no error");
   CHECK(message({.lr = nan}) == "Optimizer: expected a finite lr of at least 0, got nan");
   CHECK(message({.lr = infinity}) == "Optimizer: expected a finite lr of at least 0, got inf");
   CHECK(message({.lr = 1, .momentum = -0.5}) == "SGD: expected a finite momentum of at least 0, got -0.5");

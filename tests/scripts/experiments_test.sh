@@ -12,7 +12,7 @@ cp "$script" "$scratch/scripts/"
 cd "$scratch"
 
 stand_in() { printf '#!/bin/sh\n%s\n' "$2" >"$1" && chmod +x "$1"; }
-stand_in bin/cmake ''
+stand_in bin/cmake 'echo "$*" >>cmake_calls'
 stand_in scripts/install_dependencies.sh ''
 stand_in build/release/examples/cifar10_norms 'echo "$*"; exit ${EXIT_CODE:-0}'
 downloads() { stand_in scripts/download_cifar10.sh 'echo asked >>downloads; echo /downloaded'; }
@@ -40,6 +40,11 @@ expect "synthetic on demand" "--synthetic --epochs 1" 0 --synthetic --epochs 1
 expect "help needs no data" "--help" 0 --help
 NORMNET_DATA="/my data" expect "NORMNET_DATA" "--data /my data --epochs 2" 0 --epochs 2
 EXIT_CODE=3 expect "passes the program's failure on" "error 3" 1
+
+grep --quiet -e '--preset release -DNORMNET_WERROR=OFF' cmake_calls || {
+  echo "FAILED: a warning must not stop the experiments, got '$(<cmake_calls)'"
+  failures=$((failures + 1))
+}
 
 downloads_fail
 expect "falls back to synthetic images" "--synthetic --epochs 2" 1 --epochs 2

@@ -10,6 +10,7 @@ namespace {
 enum class Fault {
   none,
   wrong_sign_of_dx,
+  wrong_sign_of_odd_columns,
   wrong_weight_gradient,
   forgets_an_image_in_the_weight_gradient,
   assigns_the_weight_gradient,
@@ -63,8 +64,7 @@ class Square final : public Layer<double> {
       weight_.grad[c] += sum(counted) * (fault_ == Fault::wrong_weight_gradient ? 1 + 1e-6 : 1);
       if (fault_ == Fault::forgets_a_pixel_of_dx && row == 2 && column == 4) return;
       Pack<double>& out = dx.row(block, c, row)[column];
-      const Pack<double> result =
-          gradient * value * Pack<double>((fault_ == Fault::wrong_sign_of_dx ? -2 : 2) * weight_.value[c]);
+      const Pack<double> result = gradient * value * Pack<double>((wrong_sign(column) ? -2 : 2) * weight_.value[c]);
       out = fault_ == Fault::adds_to_dx ? out + result : result;
       if (fault_ == Fault::leaves_padding_lanes) out.set(Batch<double>::lanes - 1, 1.0);
     });
@@ -76,6 +76,10 @@ class Square final : public Layer<double> {
   }
 
  private:
+  bool wrong_sign(Index column) const {
+    return fault_ == Fault::wrong_sign_of_dx || (fault_ == Fault::wrong_sign_of_odd_columns && column % 2 == 1);
+  }
+
   template <class F>
   static void for_each(const Batch<double>& x, F f) {
     for (Index block = 0; block < x.blocks(); ++block) {
@@ -115,13 +119,18 @@ class Cubes final : public Loss<double> {
     if (fault_ == Fault::leaves_padding_lanes) gradient_.row(x.blocks() - 1, 1, 0)[0].set(Batch<double>::lanes - 1, 1);
     if (fault_ == Fault::spreads_padding_lanes) loss += x.row(x.blocks() - 1, 0, 0)[0][Batch<double>::lanes - 1];
     if (fault_ == Fault::wrong_sign_of_dx) gradient_.set(0, 1, 0, 0, -gradient_.at(0, 1));
+    images_ = static_cast<double>(x.images());
+    loss_ = loss;
     return loss;
   }
+
+  LossTotal total() const override { return {.sum = loss_ * images_, .weight = images_}; }
 
   const Batch<double>& backward() override { return gradient_; }
 
  private:
   Fault fault_;
+  double loss_ = 0, images_ = 0;
   Batch<double> gradient_;
 };
 
@@ -169,6 +178,21 @@ TEST_CASE("gradient_check measures wrong gradients") {
   CHECK_FALSE(check(Fault::wrong_weight_gradient).ok());
   CHECK(check(Fault::forgets_an_image_in_the_weight_gradient).gradients[1].error > 1e-3);
   CHECK(check(Fault::adds_to_dx).gradients[0].error == std::numeric_limits<double>::infinity());
+}
+
+TEST_CASE("gradient_check samples every part of a large tensor") {
+  Square layer(Fault::wrong_sign_of_odd_columns);
+  CHECK(gradient_check(layer, Shape{2, 4, 10, 10}).gradients[0].error > 1);  // four elements for each sample: no even distance
+}
+
+TEST_CASE("gradient_check refuses to check nothing") {
+  Square layer(Fault::none);
+  CHECK_THROWS_WITH(gradient_check(layer, Shape{0, 4, 3, 3}),
+                    "gradient_check: expected an input with at least one element, got 0x4x3x3");
+  CHECK_THROWS_WITH(gradient_check(layer, input, {.samples = 0}), "gradient_check: expected at least 1 sample, got 0");
+  Cubes loss;
+  CHECK_THROWS_WITH(gradient_check(loss, Shape{0, 3}),
+                    "gradient_check: expected a prediction with at least one element, got 0x3");
 }
 
 TEST_CASE("gradient_check finds every broken rule") {

@@ -1,13 +1,9 @@
-// Tests of train/history.hpp and train/format.hpp.
+// Tests of train/history.hpp.
 #include "support/catch.hpp"
+#include "support/files.hpp"
 
-#include <normnet/train/format.hpp>
 #include <normnet/train/history.hpp>
 
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <limits>
 #include <string>
 #include <vector>
 
@@ -29,28 +25,6 @@ EpochRecord record(Index epoch, double test_accuracy) {
 
 }  // namespace
 
-TEST_CASE("numbers as text", "[train]") {
-  CHECK(exact(0.1) == "0.1");
-  CHECK(exact(0.1 + 0.2) == "0.30000000000000004");
-  CHECK(exact(1e-300) == "1e-300");
-  CHECK(fixed(2.345, 1) == "2.3");
-  CHECK(fixed(-0.5, 3) == "-0.500");
-  CHECK(fixed(1e300, 2).size() == 304);
-  CHECK(with_commas(0) == "0");
-  CHECK(with_commas(999) == "999");
-  CHECK(with_commas(39490) == "39,490");
-  CHECK(with_commas(-123456) == "-123,456");
-  CHECK(with_commas(std::numeric_limits<std::int64_t>::min()) == "-9,223,372,036,854,775,808");
-  CHECK(duration(0) == "0:00");
-  CHECK(duration(59.6) == "1:00");
-  CHECK(duration(754) == "12:34");
-  CHECK(duration(3723) == "1:02:03");
-  CHECK(duration(36000) == "10:00:00");
-  CHECK(duration(-1) == "?");
-  CHECK(duration(std::numeric_limits<double>::quiet_NaN()) == "?");
-  CHECK(duration(std::numeric_limits<double>::infinity()) == "?");
-}
-
 TEST_CASE("a history knows its last and its best epoch", "[train]") {
   History history;
   CHECK_THROWS_WITH(history.last(), "History: expected at least one epoch, got none");
@@ -71,11 +45,9 @@ TEST_CASE("the CSV of several runs, to the letter", "[train]") {
       "gn:8,,1,0.30000000000000004,50.5,0.6666666666666666,61,0.01,9.877,5062.5,0.500\n";
   CHECK(to_csv(runs) == expected);
 
-  const auto path = std::filesystem::temp_directory_path() / "normnet_history_test.csv";
-  write_csv(runs, path);
-  std::ifstream file(path);
-  CHECK(std::string(std::istreambuf_iterator<char>(file), {}) == expected);
-  std::filesystem::remove(path);
+  const test::TemporaryFolder folder;
+  write_csv(runs, folder / "history.csv");
+  CHECK(test::content(folder / "history.csv") == expected);
 }
 
 TEST_CASE("the CSV of no run is a heading, and runs must have the same labels", "[train]") {

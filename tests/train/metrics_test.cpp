@@ -30,19 +30,25 @@ TEST_CASE("predicted_classes names every image of several blocks") {
   CHECK(predicted_classes(outputs) == expected);
 }
 
-TEST_CASE("RunningMetrics weighs every image the same, whatever the batches") {
+TEST_CASE("RunningMetrics weighs every image as the loss does, whatever the batches") {
   RunningMetrics metrics;
   CHECK(metrics.images() == 0);
   CHECK(std::isnan(metrics.loss()));
   CHECK(std::isnan(metrics.accuracy()));
-  metrics.add(Batch<float>::from(Tensor<float>({3, 2}, {1, 0, 0, 1, 1, 0})), std::vector<int>{0, 1, 1}, 2.0);
-  metrics.add(Batch<float>::from(Tensor<float>({1, 2}, {0, 1})), std::vector<int>{0}, 4.0);
+  metrics.add(Batch<float>::from(Tensor<float>({3, 2}, {1, 0, 0, 1, 1, 0})), std::vector<int>{0, 1, 1}, {.sum = 6, .weight = 3});
+  metrics.add(Batch<float>::from(Tensor<float>({1, 2}, {0, 1})), std::vector<int>{0}, {.sum = 4, .weight = 1});
   CHECK(metrics.images() == 4);
   CHECK(metrics.loss() == 2.5);
   CHECK(metrics.accuracy() == 50);
-  CHECK_THROWS_WITH(metrics.add(Batch<float>({3, 2}), std::vector<int>{0, 1}, 0.0),
+  metrics.add(Batch<float>::from(Tensor<float>({2, 2}, {0, 1, 0, 1})), std::vector<int>{1, 1}, {.sum = 2, .weight = 0.5});
+  CHECK(metrics.images() == 6);
+  CHECK(metrics.loss() == 12 / 4.5);
+  CHECK(metrics.accuracy() == Approx(400.0 / 6).epsilon(1e-15));                          // one division
+  metrics.add(Batch<float>({3, 2}), std::vector<int>{1, 1, 1}, {.sum = 0, .weight = 0});  // none that the loss counts
+  CHECK(metrics.loss() == 12 / 4.5);
+  CHECK_THROWS_WITH(metrics.add(Batch<float>({3, 2}), std::vector<int>{0, 1}, LossTotal{}),
                     "RunningMetrics: expected 3 labels for outputs 3x2, got 2");
-  CHECK(metrics.images() == 4);
+  CHECK(metrics.images() == 9);
 }
 
 TEST_CASE("ConfusionMatrix counts labels in rows and predictions in columns") {

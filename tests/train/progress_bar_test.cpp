@@ -90,6 +90,18 @@ TEST_CASE("the moving line leaves out what does not fit", "[train]") {
   CHECK(half_an_epoch(1) == line(""));
 }
 
+TEST_CASE("a run that goes on counts its epochs from where it was, and the time from its start", "[train]") {
+  double now = 100;
+  std::ostringstream out;
+  ProgressBar bar({.out = &out, .terminal = true, .width = 75, .clock = [&] { return now; }}, 2, 1000, 3);
+  bar.begin_epoch(3);
+  now = 105;
+  bar.update(500, 0.98765, 65.432);  // half an epoch in 5 seconds, one and a half are left
+  CHECK(out.str() == erase + "epoch 3/4   50%  loss 0.9877  accuracy 65.43%  100 images/s  0:15 left");
+  bar.end_epoch(result);
+  CHECK(out.str().find("epoch 3/4  train loss 0.9812") != std::string::npos);
+}
+
 TEST_CASE("an error leaves no moving line behind, and silence is silent", "[train]") {
   CHECK(half_an_epoch(80).ends_with(erase));
   ProgressBar bar({.out = nullptr, .terminal = true}, 1, 10);

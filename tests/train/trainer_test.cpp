@@ -17,6 +17,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <tuple>
 #include <vector>
 
 using namespace normnet;
@@ -60,6 +61,11 @@ struct Outcome {
   std::vector<Tensor<float>> state;
 };
 
+// What an epoch says, but for the times.
+auto figures(const EpochRecord& e) {
+  return std::tuple(e.epoch, e.train_loss, e.train_accuracy, e.test_loss, e.test_accuracy, e.learning_rate);
+}
+
 Outcome train_small_net(int threads) {
   set_num_threads(threads);
   auto net = small_net<float>();
@@ -92,10 +98,7 @@ TEST_CASE("a small network learns, with the same bits on 1, 2 and 3 threads", "[
   for (const int threads : {2, 3}) {
     const Outcome other = train_small_net(threads);
     for (std::size_t i = 0; i < one.history.epochs.size(); ++i) {
-      CHECK(other.history.epochs[i].train_loss == one.history.epochs[i].train_loss);
-      CHECK(other.history.epochs[i].test_loss == one.history.epochs[i].test_loss);
-      CHECK(other.history.epochs[i].train_accuracy == one.history.epochs[i].train_accuracy);
-      CHECK(other.history.epochs[i].test_accuracy == one.history.epochs[i].test_accuracy);
+      CHECK((figures(other.history.epochs[i]) == figures(one.history.epochs[i])));
     }
     CHECK((other.state == one.state));
   }
@@ -136,6 +139,85 @@ TEST_CASE("evaluate() is what the network says to each image alone", "[train]") 
   CHECK(result.loss == Approx(loss_sum / 45).epsilon(1e-13));  // another order of additions
   CHECK(result.accuracy == 100.0 * static_cast<double>(right) / 45);
   CHECK(result.images == 45);
+}
+
+TEST_CASE("the mean loss depends neither on the batches nor on the reduction", "[train]") {
+  CrossEntropyLoss<double>::Options options{.weight = {0.5, 2, 1, 0.25, 3, 1, 1, 0.75, 1.5, 1}, .ignore_index = 3};
+  const auto evaluate = [&](Index batch_size) {
+    auto net = small_net<double>();
+    SGD<double> optimizer(net.parameters(), {.lr = 0.1});
+    Trainer<double> trainer(net, optimizer, CrossEntropyLoss<double>(options));
+    return trainer.evaluate(test_images(), {.batch_size = batch_size});
+  };
+  const Tensor<double> outputs = evaluate(45).outputs;
+  const double expected = CrossEntropyLoss<double>(options).forward(Batch<double>::from(outputs), test_images().labels());
+  for (const Reduction reduction : {Reduction::mean, Reduction::sum}) {
+    options.reduction = reduction;
+    for (const Index batch_size : {1, 7, 45}) {
+      CHECK(evaluate(batch_size).loss == Approx(expected).epsilon(1e-14));  // another order of additions
+    }
+  }
+
+  std::vector<double> training_losses;
+  for (const Reduction reduction : {Reduction::mean, Reduction::sum}) {
+    options.reduction = reduction;
+    auto net = small_net<double>();
+    SGD<double> optimizer(net.parameters(), {.lr = 0});  // the gradients differ
+    Trainer<double> trainer(net, optimizer, CrossEntropyLoss<double>(options));
+    const History history =
+        trainer.fit(train_images(), test_images(), {.epochs = 1, .batch_size = 32, .progress = {.out = nullptr}});
+    training_losses.push_back(history.last().train_loss);
+  }
+  CHECK(training_losses[0] == training_losses[1]);
+}
+
+TEST_CASE("evaluate() puts the network back into training when it throws", "[train]") {
+  auto net = small_net<float>();
+  SGD<float> optimizer(net.parameters(), {.lr = 0.1});
+  Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>({.weight = {1, 2, 3}}));
+  CHECK_THROWS_WITH(trainer.evaluate(test_images()), "CrossEntropyLoss: expected 10 weights for predictions 45x10, got 3");
+  CHECK(net.training());
+}
+
+TEST_CASE("a run that goes on elsewhere has the bits of one without a stop", "[train]") {
+  struct Run {
+    Sequential<float> net = small_net<float>();
+    SGD<float> optimizer{net.parameters(), {.lr = 0.08, .momentum = 0.9}};
+    StepLR<float> scheduler{optimizer, {.step_size = 1, .gamma = 0.5}};
+    Trainer<float> trainer{net, optimizer, CrossEntropyLoss<float>()};
+
+    History fit(Index first_epoch, Index epochs) {
+      auto options = silent(epochs);
+      options.first_epoch = first_epoch;
+      options.augment = {.crop_padding = 4, .flip_probability = 0.5};
+      options.scheduler = &scheduler;
+      return trainer.fit(train_images(), test_images(), options);
+    }
+
+    std::vector<Tensor<float>*> state() {
+      std::vector<Tensor<float>*> tensors;
+      for (const auto& [name, parameter] : net.parameters()) tensors.push_back(&parameter->value);
+      for (const auto& [name, buffer] : net.buffers()) tensors.push_back(buffer);
+      for (const auto& [name, buffer] : optimizer.state()) tensors.push_back(buffer);
+      return tensors;
+    }
+  };
+  Run whole, stopped, resumed;
+  const History expected = whole.fit(1, 2);
+  const History before = stopped.fit(1, 1);
+  for (std::size_t i = 0; i < resumed.state().size(); ++i) *resumed.state()[i] = *stopped.state()[i];
+  resumed.net.set_passes(stopped.net.passes());
+  resumed.scheduler.set_last_epoch(1);
+  const History after = resumed.fit(2, 1);
+
+  REQUIRE(before.epochs.size() == 1);
+  REQUIRE(after.epochs.size() == 1);
+  CHECK((figures(before.last()) == figures(expected.epochs[0])));
+  CHECK((figures(after.last()) == figures(expected.epochs[1])));
+  CHECK(after.last().epoch == 2);
+  CHECK(after.last().learning_rate == 0.04);
+  for (std::size_t i = 0; i < whole.state().size(); ++i) CHECK((*resumed.state()[i] == *whole.state()[i]));
+  CHECK(resumed.scheduler.last_epoch() == 2);
 }
 
 TEST_CASE("callbacks see every batch and epoch, and can end the training", "[train]") {
@@ -221,6 +303,9 @@ TEST_CASE("what makes no sense is an error before anything is trained", "[train]
   CHECK_THROWS_WITH(trainer.fit(train_images(), test_images(), silent(-1)), "Trainer: expected at least 0 epochs, got -1");
   CHECK(trainer.fit(train_images(), test_images(), silent(0)).empty());
   auto options = silent(1);
+  options.first_epoch = 0;
+  CHECK_THROWS_WITH(trainer.fit(train_images(), test_images(), options), "Trainer: expected a first_epoch of at least 1, got 0");
+  options = silent(1);
   options.batch_size = 0;
   CHECK_THROWS_WITH(trainer.fit(train_images(), test_images(), options),
                     "DataLoader: expected a batch_size of at least 1, got 0");

@@ -38,12 +38,12 @@ TEST_CASE("a gallery shows its images in rows", "[viz]") {
   CHECK(image.get(24 + 20, 24 + 19) == color(0, 1));
   CHECK(image.get(104, 24) == color(10, 0));
   CHECK(image.get(24, 84) == color(20, 0));
-  CHECK(image.get(104, 84) == kWhite);  // no fourth image
+  CHECK(image.get(104, 84) == white);  // no fourth image
   const Color accent{213, 94, 0};
   CHECK(image.get(100, 20) == accent);  // the frame, 4 pixels wide
-  CHECK(image.get(99, 20) == kWhite);
+  CHECK(image.get(99, 20) == white);
   CHECK(image.get(104 + 63, 24 + 43) == accent);
-  CHECK(image.get(23, 24) == kWhite);
+  CHECK(image.get(23, 24) == white);
   CHECK(count(image, image.bounds(), accent) == 68 * 48 - 60 * 40);
 }
 

@@ -32,68 +32,68 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr Color kRed{255, 0, 0};
-constexpr Color kBlue{0, 0, 255};
+constexpr Color red{255, 0, 0};
+constexpr Color blue{0, 0, 255};
 
 TEST_CASE("an image keeps its pixels and cuts what lies outside", "[viz]") {
-  Image image(7, 4, kBlue);
+  Image image(7, 4, blue);
   CHECK(image.bytes().size() == 7 * 4 * 3);
-  image.fill_rect({5, 2, 10, 10}, kRed);
-  image.set(-1, 0, kRed);
-  image.set(0, 4, kRed);
+  image.fill_rect({5, 2, 10, 10}, red);
+  image.set(-1, 0, red);
+  image.set(0, 4, red);
   for (Index y = 0; y < 4; ++y) {
-    for (Index x = 0; x < 7; ++x) CHECK(image.get(x, y) == (x >= 5 && y >= 2 ? kRed : kBlue));
+    for (Index x = 0; x < 7; ++x) CHECK(image.get(x, y) == (x >= 5 && y >= 2 ? red : blue));
   }
-  image.blend(0, 0, kWhite, 0.5);
+  image.blend(0, 0, white, 0.5);
   CHECK(image.get(0, 0) == Color{128, 128, 255});
-  image.blend(1, 0, kWhite, 0.0);
-  CHECK(image.get(1, 0) == kBlue);
+  image.blend(1, 0, white, 0.0);
+  CHECK(image.get(1, 0) == blue);
   CHECK(message_of([&] { image.get(7, 0); }) == "Image: no pixel (7, 0) in a picture of 7x4");
   CHECK(message_of([] { Image(0, 4); }) == "Image: expected a size of at least 1x1 pixels, got 0x4");
 }
 
 TEST_CASE("strokes cover the pixels they should", "[viz]") {
   Image image(12, 9);
-  image.draw_line({2.5, 4.5}, {8.5, 4.5}, 1, kBlack);
+  image.draw_line({2.5, 4.5}, {8.5, 4.5}, 1, black);
   for (Index x = 2; x <= 8; ++x) {
-    CHECK(image.get(x, 4) == kBlack);
-    CHECK(image.get(x, 3) == kWhite);
-    CHECK(image.get(x, 5) == kWhite);
+    CHECK(image.get(x, 4) == black);
+    CHECK(image.get(x, 3) == white);
+    CHECK(image.get(x, 5) == white);
   }
-  CHECK(image.get(1, 4) == kWhite);
-  CHECK(image.get(9, 4) == kWhite);
+  CHECK(image.get(1, 4) == white);
+  CHECK(image.get(9, 4) == white);
 
   Image between(12, 9);  // a line on the border of two rows covers half of both
-  between.draw_line({2, 4}, {10, 4}, 1, kBlack);
+  between.draw_line({2, 4}, {10, 4}, 1, black);
   CHECK(between.get(5, 3) == Color{128, 128, 128});
   CHECK(between.get(5, 4) == Color{128, 128, 128});
-  CHECK(between.get(5, 5) == kWhite);
+  CHECK(between.get(5, 5) == white);
 
   Image disc(11, 11);
-  disc.draw_disc({5.5, 5.5}, 3, kRed);
-  CHECK(disc.get(5, 5) == kRed);
-  CHECK(disc.get(5, 3) == kRed);
-  CHECK(disc.get(5, 2) == mix(kWhite, kRed, 0.5));
-  CHECK(disc.get(5, 1) == kWhite);
-  CHECK(disc.get(8, 8) == kWhite);
-  CHECK(disc.get(7, 7) == mix(kWhite, kRed, 3.5 - std::sqrt(8.0)));
+  disc.draw_disc({5.5, 5.5}, 3, red);
+  CHECK(disc.get(5, 5) == red);
+  CHECK(disc.get(5, 3) == red);
+  CHECK(disc.get(5, 2) == mix(white, red, 0.5));
+  CHECK(disc.get(5, 1) == white);
+  CHECK(disc.get(8, 8) == white);
+  CHECK(disc.get(7, 7) == mix(white, red, 3.5 - std::sqrt(8.0)));
 
   // Two strokes over the same half-covered pixels are one shape; drawn one after the other they would be darker.
   Image twice(12, 9);
   const std::vector<Segment> segments{{{2, 4}, {10, 4}}, {{10, 4}, {2, 4}}};
-  twice.draw_segments(segments, 1, kBlack, twice.bounds());
+  twice.draw_segments(segments, 1, black, twice.bounds());
   CHECK(twice.get(5, 4) == Color{128, 128, 128});
 
   Image clipped(12, 9);
-  clipped.draw_segments(segments, 9, kBlack, {4, 3, 2, 2});
+  clipped.draw_segments(segments, 9, black, {4, 3, 2, 2});
   for (Index y = 0; y < 9; ++y) {
-    for (Index x = 0; x < 12; ++x) CHECK(clipped.get(x, y) == (x >= 4 && x < 6 && y >= 3 && y < 5 ? kBlack : kWhite));
+    for (Index x = 0; x < 12; ++x) CHECK(clipped.get(x, y) == (x >= 4 && x < 6 && y >= 3 && y < 5 ? black : white));
   }
-  clipped.draw_line({-1e12, 8.5}, {1e12, 8.5}, 1, kRed);
-  CHECK(clipped.get(0, 8) == kRed);
-  CHECK(clipped.get(11, 8) == kRed);
+  clipped.draw_line({-1e12, 8.5}, {1e12, 8.5}, 1, red);
+  CHECK(clipped.get(0, 8) == red);
+  CHECK(clipped.get(11, 8) == red);
   CHECK(message_of([&] {
-          clipped.draw_line({0, 1}, {std::numeric_limits<double>::infinity(), 2}, 1, kRed);
+          clipped.draw_line({0, 1}, {std::numeric_limits<double>::infinity(), 2}, 1, red);
         }) == "Image: expected finite coordinates, got (0, 1) to (inf, 2)");
 }
 
@@ -112,7 +112,7 @@ TEST_CASE("pictures are copied in whole pixels", "[viz]") {
   for (Index y = 0; y < 8; ++y) {
     for (Index x = 0; x < 9; ++x) {
       const bool inside = x >= 2 && y >= 1 && y < 7;  // on the right it is cut off
-      CHECK(canvas.get(x, y) == (inside ? source.get((x - 2) / 3, (y - 1) / 3) : kWhite));
+      CHECK(canvas.get(x, y) == (inside ? source.get((x - 2) / 3, (y - 1) / 3) : white));
     }
   }
   CHECK(message_of([&] { planar_image(planes, 2, 3, 3); }) == "planar_image: expected 1 or 3 channels, got 2");
@@ -146,7 +146,7 @@ TEST_CASE("polylines are cut to the frame and dashed along their length", "[viz]
 }
 
 TEST_CASE("a PNG file gives the picture back", "[viz]") {
-  const Folder folder("png");
+  const test::TemporaryFolder folder;
   Image image(37, 23);
   for (Index y = 0; y < 23; ++y) {
     for (Index x = 0; x < 37; ++x) {
@@ -166,7 +166,7 @@ TEST_CASE("a PNG file gives the picture back", "[viz]") {
 }
 
 TEST_CASE("a failed write says why and leaves the old file whole", "[viz]") {
-  const Folder folder("failed_png");
+  const test::TemporaryFolder folder;
   const fs::path path = folder / "chart.png";
   const Image image(5, 4);
   const auto refusal = [&](const fs::path& target) { return message_of([&] { write_png(image, target); }); };
@@ -180,9 +180,12 @@ TEST_CASE("a failed write says why and leaves the old file whole", "[viz]") {
   CHECK(folder.entries() == 0);
 
   std::ofstream(path) << "the old picture";
-  fs::create_symlink("/dev/full", folder / "chart.png.part");  // the disk is full
-  CHECK(refusal(path) == expected(path, "No space left on device"));
-  CHECK(content(path) == "the old picture");
+  const auto refusal_on_a_full_disk = [&] {
+    const test::FileSizeLimit limit(10);
+    return refusal(path);
+  };
+  CHECK(refusal_on_a_full_disk() == expected(path, "File too large"));
+  CHECK(test::content(path) == "the old picture");
   CHECK(folder.entries() == 1);
 
   fs::create_directory(folder / "folder.png");  // the last step, renaming, fails

@@ -13,8 +13,8 @@ namespace {
 
 using Values = std::vector<double>;
 using Labels = std::vector<std::string>;
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double not_a_number = std::numeric_limits<double>::quiet_NaN();
+constexpr double infinity = std::numeric_limits<double>::infinity();
 
 TEST_CASE("ticks are multiples of 1, 2 or 5 times a power of ten", "[viz]") {
   // Values are compared exactly: each is the double nearest to its label.
@@ -35,7 +35,7 @@ TEST_CASE("ticks are multiples of 1, 2 or 5 times a power of ten", "[viz]") {
   check(nice_ticks(99.97, 100.02, 5), {99.97, 99.98, 99.99, 100, 100.01, 100.02},
         {"99.97", "99.98", "99.99", "100.00", "100.01", "100.02"});
   CHECK(message_of([] { nice_ticks(2, 2, 5); }) == "nice_ticks: expected a finite range, got 2 to 2");
-  CHECK(message_of([] { nice_ticks(0, kInfinity, 5); }) == "nice_ticks: expected a finite range, got 0 to inf");
+  CHECK(message_of([] { nice_ticks(0, infinity, 5); }) == "nice_ticks: expected a finite range, got 0 to inf");
   CHECK(message_of([] { nice_ticks(0, 1, 0); }) == "nice_ticks: expected at least 1 interval, got 0");
 }
 
@@ -56,8 +56,8 @@ TEST_CASE("values are written with at least four digits", "[viz]") {
   CHECK(readable(1.2345e-5) == "1.234e-5");
   CHECK(readable(2.5e12) == "2.5e12");
   CHECK(readable(0) == "0");
-  CHECK(readable(kNan) == "nan");
-  CHECK(readable(-kInfinity) == "-inf");
+  CHECK(readable(not_a_number) == "nan");
+  CHECK(readable(-infinity) == "-inf");
 }
 
 // A chart of 1400x900 with the built-in font, the data's area well inside; its borders are found in the picture.
@@ -77,8 +77,8 @@ TEST_CASE("lines run where their values are", "[viz]") {
   // Title and labels are absent, so the frame is 40 pixels from the top and 64 from the bottom; 5 is in its middle.
   const Index middle = 40 + (900 - 40 - 64) / 2;
   CHECK(image.get(600, middle) == red);
-  CHECK(image.get(600, middle - 4) == kWhite);
-  CHECK(image.get(600, middle + 4) == kWhite);
+  CHECK(image.get(600, middle - 4) == white);
+  CHECK(image.get(600, middle + 4) == white);
   // What lies beyond the given range shows in the legend only, to the right of the data.
   CHECK(count(image, {0, 0, 1150, 900}, green) == 0);
   CHECK(count(image, {1150, 0, 250, 900}, green) > 50);
@@ -89,17 +89,17 @@ TEST_CASE("dashes, gaps and single points", "[viz]") {
   Values x, constant, rising;
   for (int i = 0; i <= 20; ++i) {
     x.push_back(i);
-    constant.push_back(i == 10 || i == 12 ? kNan : 1);
+    constant.push_back(i == 10 || i == 12 ? not_a_number : 1);
     rising.push_back(2);
   }
   LineChart chart(plain());
   chart.add({.name = "", .x = x, .y = constant, .color = red});
   chart.add({.name = "", .x = x, .y = rising, .color = green, .dashed = true});
   chart.add({.name = "", .x = {10}, .y = {3}, .color = blue});
-  chart.add({.name = "", .x = {1, 2}, .y = {kNan, kInfinity}, .color = kBlack});
+  chart.add({.name = "", .x = {1, 2}, .y = {not_a_number, infinity}, .color = black});
   const Image image = chart.render();
   const Rect data{0, 0, 1170, 900};
-  CHECK(count(image, data, kBlack) == 0);
+  CHECK(count(image, data, black) == 0);
   // The disc has a radius of 5.5 pixels: an area of 95, of which the rim is mixed with white.
   CHECK(count(image, data, blue) > 60);
   CHECK(count(image, data, blue) <= 95);
@@ -145,13 +145,13 @@ TEST_CASE("charts of any content are drawn", "[viz]") {
   const auto draws = [](const Series& series) {
     LineChart chart({.title = "t", .x_label = "x", .y_label = "y", .width = 280, .height = 180, .font = Font::builtin()});
     const Image image = chart.add(series).render();
-    return image.width() == 280 && count(image, image.bounds(), kWhite) < 280 * 180;
+    return image.width() == 280 && count(image, image.bounds(), white) < 280 * 180;
   };
   CHECK(draws({}));
   CHECK(draws({.name = "one", .x = {3}, .y = {4}}));
   CHECK(draws({.name = "tiny", .x = {1, 2}, .y = {1e-6, 2e-6}}));
   CHECK(draws({.name = "huge", .x = {1, 2}, .y = {1, 1e30}}));
-  CHECK(draws({.name = "diverged", .x = {1, 2, 3}, .y = {2.3, kInfinity, kNan}}));
+  CHECK(draws({.name = "diverged", .x = {1, 2, 3}, .y = {2.3, infinity, not_a_number}}));
   CHECK(draws({.name = std::string(500, 'n'), .x = {1e9, 1e9 + 1}, .y = {-1, 1}}));
 
   LineChart many({.width = 400, .height = 200, .font = Font::builtin()});
@@ -171,13 +171,13 @@ TEST_CASE("a chart says what is wrong", "[viz]") {
         "LineChart: expected a size of at least 280x180 pixels, got 100x900");
   CHECK(message_of([] { LineChart({.y_min = 2.0, .y_max = 2.0, .font = Font::builtin()}); }) ==
         "LineChart: expected finite y_min < y_max, got 2 and 2");
-  CHECK(message_of([] { LineChart({.y_min = kNan, .font = Font::builtin()}); }) ==
+  CHECK(message_of([] { LineChart({.y_min = not_a_number, .font = Font::builtin()}); }) ==
         "LineChart: expected finite y_min < y_max, got nan and nan");
 
-  const Folder folder("chart");
+  const test::TemporaryFolder folder;
   LineChart chart(plain());
   chart.add({.name = "a", .x = {0, 1}, .y = {0, 1}}).write(folder / "chart.png");
-  CHECK(content(folder / "chart.png").substr(0, 8) == "\x89PNG\r\n\x1a\n");
+  CHECK(test::content(folder / "chart.png").substr(0, 8) == "\x89PNG\r\n\x1a\n");
 }
 
 }  // namespace

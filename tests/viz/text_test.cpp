@@ -25,7 +25,7 @@ Rect ink(const Image& image) {
   Index left = image.width(), top = image.height(), right = 0, bottom = 0;
   for (Index y = 0; y < image.height(); ++y) {
     for (Index x = 0; x < image.width(); ++x) {
-      if (image.get(x, y) == kWhite) continue;
+      if (image.get(x, y) == white) continue;
       left = std::min(left, x);
       top = std::min(top, y);
       right = std::max(right, x + 1);
@@ -119,7 +119,7 @@ TEST_CASE("upwards text is the text turned", "[viz]") {
       for (Index x = 0; x < 120; ++x) differences += flat.get(x, y) != turned.get(y, 119 - x);
     }
     CHECK(differences == 0);
-    CHECK(count(flat, flat.bounds(), kWhite) < 120 * 60 - 100);
+    CHECK(count(flat, flat.bounds(), white) < 120 * 60 - 100);
   }
 }
 
@@ -137,7 +137,7 @@ TEST_CASE("long text ends in an ellipsis", "[viz]") {
 }
 
 TEST_CASE("NORMNET_FONT names the font, and a bad one is an error", "[viz]") {
-  const Folder folder("font");
+  const test::TemporaryFolder folder;
   const std::string none = (folder / "none.ttf").string();
   CHECK(message_of([&] { Font::load(none); }) == "cannot read the font \"" + none + "\"");
   {
@@ -155,7 +155,7 @@ TEST_CASE("NORMNET_FONT names the font, and a bad one is an error", "[viz]") {
   const ChosenFont any("");
   const std::string whole = Font::system().name();
   if (whole == Font::builtin().name()) return;  // this system has no font to damage
-  std::string bytes = content(whole);
+  std::string bytes = test::content(whole);
   {
     const ChosenFont copied(whole);
     CHECK(Font::system().name() == whole);

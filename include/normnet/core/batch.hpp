@@ -8,6 +8,7 @@
 #include <normnet/core/tensor.hpp>
 
 #include <algorithm>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -30,8 +31,8 @@ struct Halo {
 ///
 ///     memory: [block][channel][y][x][lane]        image n = block * lanes + lane
 ///
-/// What layers read and write is rows of packs: `row(block, channel, y)[x]`. The lanes past N of the last block are padding: blank
-/// images that travel along. In a gradient they are zero; no statistic, loss or result may read them.
+/// What layers read and write is rows of packs: `row(block, channel, y)[x]`. The lanes past N of the last block are padding:
+/// blank images that travel along. In a gradient they are zero; no statistic, loss or result may read them.
 /// Borders are zero from the start, and nobody writes there.
 template <class T>
 class Batch {
@@ -49,7 +50,8 @@ class Batch {
     Batch batch(tensor.shape(), halo);
     const T* value = tensor.data();
     for (Index n = 0; n < batch.images(); ++n) {
-      batch.for_each_pixel([&](Index c, Index y, Index x) { batch.row(n / lanes, c, y)[x].set(static_cast<int>(n % lanes), *value++); });
+      batch.for_each_pixel(
+          [&](Index c, Index y, Index x) { batch.row(n / lanes, c, y)[x].set(static_cast<int>(n % lanes), *value++); });
     }
     return batch;
   }
@@ -70,10 +72,9 @@ class Batch {
     if (shape.rank() != 4 && shape.rank() != 2) fail("Batch: expected a shape N x C x H x W or N x F, got ", shape);
     const bool features = shape.rank() == 2;
     const Index channels = shape[1], height = features ? 1 : shape[2], width = features ? 1 : shape[3];
-    const Index blocks = (shape[0] + lanes - 1) / lanes;
-    const Index block_stride = channels * (height + 2 * halo.height) * (width + 2 * halo.width);
+    const Index blocks = shape[0] / lanes + (shape[0] % lanes != 0);
     const bool same_planes = channels == channels_ && height == height_ && width == width_ && halo == halo_;
-    const Index packs = blocks * block_stride;
+    const Index packs = packs_needed(shape, blocks, channels, height, width, halo);
     if (!same_planes || packs > static_cast<Index>(packs_.size())) {
       packs_.clear();
       packs_.resize(static_cast<std::size_t>(packs), Pack<T>(T(0)));
@@ -103,7 +104,8 @@ class Batch {
   /// The images in a block: `lanes`, or fewer in the last.
   int images_in(Index block) const { return static_cast<int>(std::min<Index>(lanes, images() - block * lanes)); }
 
-  /// The packs of one row, from pixel 0 on; valid for y in [-halo.height, H + halo.height) and x in [-halo.width, W + halo.width).
+  /// The packs of one row, from pixel 0 on; valid for y in [-halo.height, H + halo.height) and x in
+  /// [-halo.width, W + halo.width).
   Pack<T>* row(Index block, Index channel, Index y) { return packs_.data() + offset(block, channel, y); }
   const Pack<T>* row(Index block, Index channel, Index y) const { return packs_.data() + offset(block, channel, y); }
 
@@ -111,9 +113,6 @@ class Batch {
   Index row_stride() const { return row_stride_; }
   Index channel_stride() const { return channel_stride_; }
   Index block_stride() const { return channel_stride_ * channels_; }
-
-  /// True when every channel's pixels stand without gaps.
-  bool contiguous() const { return halo_ == Halo{}; }
 
   /// One value. Throws Error out of range.
   T at(Index n, Index c, Index y = 0, Index x = 0) const {
@@ -149,10 +148,37 @@ class Batch {
     for_each_pixel([&](Index c, Index y, Index x) { row(block, c, y)[x] = keep_lanes(row(block, c, y)[x], images_in(block)); });
   }
 
+  /// Whether they are.
+  bool padding_lanes_are_zero() const {
+    if (empty() || images_in(blocks() - 1) == lanes) return true;
+    const Index block = blocks() - 1;
+    bool zero = true;
+    for_each_pixel([&](Index c, Index y, Index x) {
+      for (int lane = images_in(block); lane < lanes; ++lane) zero = zero && row(block, c, y)[x][lane] == T(0);
+    });
+    return zero;
+  }
+
   /// The memory it holds, in bytes.
   std::size_t bytes() const { return packs_.size() * sizeof(Pack<T>); }
 
  private:
+  static Index packs_needed(const Shape& shape, Index blocks, Index channels, Index height, Index width, const Halo& halo) {
+    constexpr Index most = std::numeric_limits<Index>::max() / static_cast<Index>(sizeof(Pack<T>));
+    Index packs = 1;
+    const auto multiply = [&](Index extent) {
+      if (extent < 0 || (extent > 0 && packs > most / extent)) {
+        fail("Batch: ", shape, " with a border of ", halo.height, "x", halo.width, " does not fit the memory of any machine");
+      }
+      packs *= extent;
+    };
+    const auto with_border = [](Index extent, Index border) { return border > (most - extent) / 2 ? -1 : extent + 2 * border; };
+    for (const Index extent : {blocks, channels, with_border(height, halo.height), with_border(width, halo.width)}) {
+      multiply(extent);
+    }
+    return packs;
+  }
+
   Index offset(Index block, Index channel, Index y) const {
     return block * block_stride() + channel * channel_stride_ + (y + halo_.height) * row_stride_ + halo_.width;
   }

@@ -47,14 +47,14 @@
 
 namespace normnet::inline NORMNET_ABI {
 
-/// The instruction set that this translation unit was compiled for: "avx512", "avx2", "avx", "sse2", "neon", "generic" or "plain".
+/// The instruction set of this translation unit: "avx512", "avx2", "avx", "sse2", "neon", "generic" or "plain".
 inline constexpr std::string_view simd_name = NORMNET_STRING(NORMNET_ABI);
 
 /// The registers that kernels may fill before they spill.
 inline constexpr int simd_registers = NORMNET_SIMD_REGISTERS;
 
-/// One vector register of the native width. In a Batch, lane l of a Pack belongs to image l of its block; arithmetic is lane by lane.
-/// A wider type than the machine's register is lowered to memory traffic, so the width is never anything but native.
+/// One vector register of the native width. In a Batch, lane l of a Pack belongs to image l of its block; arithmetic is lane by
+/// lane. A wider type than the machine's register is lowered to memory traffic, so the width is never anything but native.
 template <class T>
 struct Pack {
   static constexpr int lanes = NORMNET_PACK_BYTES / static_cast<int>(sizeof(T));

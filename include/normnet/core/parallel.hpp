@@ -39,20 +39,24 @@ inline constexpr Index parallel_threshold = 8192;
 
 /// Calls f(i) for every i in [0, count), on several threads when count * cost, in vector operations, is worth it.
 /// Neighbouring i go to the same thread, so that successive loops over the blocks of a batch find them in its cache.
-/// The calls must not depend on each other. An exception from f is rethrown here, after the other calls.
+/// The calls must not depend on each other. An exception from f is rethrown here; of several, that of the smallest i.
 template <class F>
 void parallel_for(Index count, Index cost, F&& f) {
 #ifdef _OPENMP
   const int threads = static_cast<int>(std::min<Index>(num_threads(), count));
   if (threads > 1 && count * cost >= parallel_threshold && !omp_in_parallel()) {
     std::exception_ptr failure;
+    Index failed = count;
 #pragma omp parallel for num_threads(threads) schedule(static)
     for (Index i = 0; i < count; ++i) {
       try {
         f(i);
       } catch (...) {
 #pragma omp critical(normnet_parallel_for)
-        failure = std::current_exception();
+        if (i < failed) {
+          failed = i;
+          failure = std::current_exception();
+        }
       }
     }
     if (failure) std::rethrow_exception(failure);

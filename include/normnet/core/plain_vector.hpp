@@ -15,15 +15,29 @@ struct PlainVector {
   T& operator[](int i) { return lane[static_cast<std::size_t>(i)]; }
   const T& operator[](int i) const { return lane[static_cast<std::size_t>(i)]; }
 
-  friend PlainVector operator+(const PlainVector& a, const PlainVector& b) { return map(a, b, [](T x, T y) { return x + y; }); }
-  friend PlainVector operator-(const PlainVector& a, const PlainVector& b) { return map(a, b, [](T x, T y) { return x - y; }); }
-  friend PlainVector operator*(const PlainVector& a, const PlainVector& b) { return map(a, b, [](T x, T y) { return x * y; }); }
-  friend PlainVector operator/(const PlainVector& a, const PlainVector& b) { return map(a, b, [](T x, T y) { return x / y; }); }
+  friend PlainVector operator+(const PlainVector& a, const PlainVector& b) {
+    return map(a, b, [](T x, T y) { return x + y; });
+  }
+  friend PlainVector operator-(const PlainVector& a, const PlainVector& b) {
+    return map(a, b, [](T x, T y) { return x - y; });
+  }
+  friend PlainVector operator*(const PlainVector& a, const PlainVector& b) {
+    return map(a, b, [](T x, T y) { return x * y; });
+  }
+  friend PlainVector operator/(const PlainVector& a, const PlainVector& b) {
+    return map(a, b, [](T x, T y) { return x / y; });
+  }
 
   using Mask = PlainVector<int, N>;
-  friend Mask operator<(const PlainVector& a, const PlainVector& b) { return compare(a, b, [](T x, T y) { return x < y; }); }
-  friend Mask operator>(const PlainVector& a, const PlainVector& b) { return compare(a, b, [](T x, T y) { return x > y; }); }
-  friend Mask operator==(const PlainVector& a, const PlainVector& b) { return compare(a, b, [](T x, T y) { return x == y; }); }
+  friend Mask operator<(const PlainVector& a, const PlainVector& b) {
+    return compare(a, b, [](T x, T y) { return x < y; });
+  }
+  friend Mask operator>(const PlainVector& a, const PlainVector& b) {
+    return compare(a, b, [](T x, T y) { return x > y; });
+  }
+  friend Mask operator==(const PlainVector& a, const PlainVector& b) {
+    return compare(a, b, [](T x, T y) { return x == y; });
+  }
 
  private:
   template <class F>

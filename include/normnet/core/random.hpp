@@ -12,8 +12,8 @@
 
 namespace normnet {
 
-/// Four random words from a 128-bit counter and a 64-bit key: Philox4x32-10 of Salmon et al., "Parallel random numbers: as easy as
-/// 1, 2, 3" (2011, https://doi.org/10.1145/2063384.2063405).
+/// Four random words from a 128-bit counter and a 64-bit key: Philox4x32-10 of Salmon et al., "Parallel random numbers: as easy
+/// as 1, 2, 3" (2011, https://doi.org/10.1145/2063384.2063405).
 constexpr std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> counter, std::array<std::uint32_t, 2> key) {
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t a = std::uint64_t{0xD2511F53} * counter[0];
@@ -26,8 +26,8 @@ constexpr std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> count
   return counter;
 }
 
-/// An endless table of random numbers, read by index. It has no state that moves: whoever draws chooses the index, and whoever needs
-/// a table of its own forks one. Copies are the same table.
+/// An endless table of random numbers, read by index. It has no state that moves: whoever draws chooses the index, and whoever
+/// needs a table of its own forks one. Copies are the same table.
 class Random {
  public:
   explicit constexpr Random(std::uint64_t seed = 0) : key_(seed) {}
@@ -60,7 +60,8 @@ class Random {
     return std::sqrt(-2 * std::log(u)) * std::cos(angle);
   }
 
-  /// Uniform in {0, ..., bound - 1}; the bias of at most bound / 2^64 is far below what any run can see. Throws Error when bound is 0.
+  /// Uniform in {0, ..., bound - 1}; the bias of at most bound / 2^64 is far below what any run can see. Throws Error when the
+  /// bound is 0.
   constexpr std::uint64_t below(std::uint64_t index, std::uint64_t bound) const {
     if (bound == 0) fail("Random::below: expected a bound of at least 1, got 0");
     const std::uint64_t word = bits(index);

@@ -31,7 +31,7 @@ struct AlignedAllocator {
   friend bool operator==(const AlignedAllocator&, const AlignedAllocator&) { return true; }
 };
 
-/// A dense tensor in row-major order: the last index varies fastest. A regular value: copied deeply, compared by shape and elements.
+/// A dense tensor in row-major order: the last index varies fastest. A value: copied deeply, compared by shape and elements.
 template <class T>
 class Tensor {
  public:
@@ -52,7 +52,8 @@ class Tensor {
       fail("Tensor: expected ", shape_.elements(), " values for the shape ", shape_, ", got ", size());
     }
   }
-  Tensor(Shape shape, std::initializer_list<T> values) : Tensor(std::move(shape), std::span<const T>(values.begin(), values.size())) {}
+  Tensor(Shape shape, std::initializer_list<T> values)
+      : Tensor(std::move(shape), std::span<const T>(values.begin(), values.size())) {}
 
   const Shape& shape() const { return shape_; }
   Index size() const { return static_cast<Index>(elements_.size()); }
@@ -84,7 +85,9 @@ class Tensor {
   /// The same elements in another shape. Throws Error when the number of elements differs.
   Tensor reshaped(Shape shape) const& { return Tensor(*this).reshaped(std::move(shape)); }
   Tensor reshaped(Shape shape) && {
-    if (shape.elements() != size()) fail("Tensor: cannot reshape ", shape_, " to ", shape, ": ", size(), " elements against ", shape.elements());
+    if (shape.elements() != size()) {
+      fail("Tensor: cannot reshape ", shape_, " to ", shape, ": ", size(), " elements against ", shape.elements());
+    }
     shape_ = std::move(shape);
     return std::move(*this);
   }

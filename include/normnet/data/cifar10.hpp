@@ -33,9 +33,10 @@ struct Cifar10 {
   static Cifar10 load(const std::filesystem::path& folder);
 
   /// Writes the files; load() gives back the same images, but does not know whether they were synthetic. All are written beside
-  /// (`<file>.part`) before the first is renamed, so that a failed write leaves those that exist as they were. Throws Error when
-  /// the format cannot hold the data sets (3x32x32; ten classes; 5 to 50,000 training and 1 to 10,000 test images), and when a
-  /// file cannot be written.
+  /// (`<file>.part`) before the first is renamed, so that a failed write leaves those that exist as they were. A crash between
+  /// two renames leaves some files new and the others old, and the parts of the latter; saving again makes them whole. Throws
+  /// Error when the format cannot hold the data sets (3x32x32; ten classes; 5 to 50,000 training and 1 to 10,000 test images),
+  /// and when a file cannot be written.
   void save(const std::filesystem::path& folder) const;
 
   static constexpr Index channels = 3;
@@ -177,6 +178,9 @@ inline void Cifar10::save(const std::filesystem::path& folder) const {
   };
   const auto write = [&](const std::string& name, auto write_content) {
     written.push_back(folder / name);
+    if (std::filesystem::is_directory(written.back(), error)) {
+      refuse(written.back(), std::make_error_code(std::errc::is_a_directory).message());
+    }
     errno = 0;
     std::ofstream file(part(written.back()), std::ios::binary);
     write_content(file);

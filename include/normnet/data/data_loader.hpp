@@ -131,7 +131,8 @@ class DataLoader {
   }
 
  private:
-  static constexpr std::uint64_t augmentation_stream = 0;
+  // The last stream, which no model comes to: its passes and layers take the first ones, perhaps with the same seed.
+  static constexpr std::uint64_t augmentation_stream = ~std::uint64_t{0};
 
   // One channel of a block: image by image into its lane.
   void pack_planes(Index block, Index channel) {

@@ -3,6 +3,7 @@
 
 #include <normnet/core/error.hpp>
 
+#include <atomic>
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
@@ -10,13 +11,34 @@
 #include <string_view>
 #include <system_error>
 
+#if __has_include(<unistd.h>)
+#include <unistd.h>
+#else
+#include <process.h>
+#endif
+
 namespace normnet {
 
-/// Writes the bytes to a file. They go into a file beside (`<path>.part`) that is renamed when it is whole, so that a reader
-/// never meets half a file, and a failed write leaves an existing one as it was. Throws Error `cannot write "<path>": <reason>`.
+namespace detail {
+
+/// A path beside the given one that no other process, thread or call writes to: `.history.csv.1234-5.part`.
+inline std::filesystem::path part_of(const std::filesystem::path& path) {
+  static std::atomic<unsigned> calls = 0;
+#if __has_include(<unistd.h>)
+  const auto process = getpid();
+#else
+  const auto process = _getpid();
+#endif
+  return path.parent_path() / concat('.', path.filename().string(), '.', process, '-', ++calls, ".part");
+}
+
+}  // namespace detail
+
+/// Writes the bytes to a file. They go into a hidden file beside it that is renamed when it is whole, so that a reader never
+/// meets half a file, and a failed write leaves an existing one as it was. Where several write the same file at once, one of them
+/// wins; a crash may leave a hidden `.<file>.<process>-<number>.part`. Throws Error `cannot write "<path>": <reason>`.
 inline void write_file_atomically(const std::filesystem::path& path, std::string_view contents) {
-  std::filesystem::path part = path;
-  part += ".part";
+  const std::filesystem::path part = detail::part_of(path);
   const auto refuse = [&](const std::string& reason) {
     std::error_code ignored;
     std::filesystem::remove(part, ignored);

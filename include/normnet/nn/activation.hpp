@@ -67,7 +67,7 @@ struct ReLU {
   Pack<T> zero{T(0)};
 
   Pack<T> value(const Pack<T>& x) const { return max(zero, x); }
-  Pack<T> gradient(const Pack<T>& y, const Pack<T>& dy) const { return select_greater(y, zero, dy, zero); }
+  Pack<T> gradient(const Pack<T>& y, const Pack<T>& dy) const { return select_equal(y, zero, zero, dy); }
 };
 
 /// y = x for x > 0, negative_slope * x below. Throws Error when the slope is negative.
@@ -96,7 +96,7 @@ struct ReLU6 {
 
   Pack<T> value(const Pack<T>& x) const { return min(six, max(zero, x)); }
   Pack<T> gradient(const Pack<T>& y, const Pack<T>& dy) const {
-    return select_greater(y, zero, select_less(y, six, dy, zero), zero);
+    return select_equal(y, zero, zero, select_equal(y, six, zero, dy));
   }
 };
 

@@ -13,13 +13,13 @@ namespace normnet::inline NORMNET_ABI {
 ///
 ///     y = weight[c] * (x - mean[c]) / sqrt(var[c] + eps) + bias[c]
 ///
-/// In training, mean and biased variance are those of the channel over all images and pixels of the batch, and the running statistics
-/// follow them: running = (1 - momentum) * running + momentum * current, with the unbiased variance. In evaluation the running statistics
-/// take their place, unless track_running_stats is false.
+/// In training, mean and biased variance are those of the channel over all images and pixels of the batch, and the running
+/// statistics follow them: running = (1 - momentum) * running + momentum * current, with the unbiased variance. In evaluation the
+/// running statistics take their place, unless track_running_stats is false.
 ///
 /// Shapes: N x C x H x W to the same. Parameters, if affine: weight [C] (ones), bias [C] (zeros).
 /// Buffers, if track_running_stats: running_mean [C] (zeros), running_var [C] (ones).
-/// Throws Error when the input has other channels, and in training when a channel has a single value, whose variance says nothing.
+/// Throws Error when the input has other channels, and in training when a channel has a single value, which has no variance.
 template <class T>
 class BatchNorm2d final : public Layer<T> {
  public:
@@ -34,7 +34,9 @@ class BatchNorm2d final : public Layer<T> {
   explicit BatchNorm2d(const Options& options) : options_(options) {
     if (options.channels < 1) fail("BatchNorm2d: expected channels of at least 1, got ", options.channels);
     if (!(options.eps >= 0)) fail("BatchNorm2d: expected an eps of at least 0, got ", options.eps);
-    if (!(options.momentum >= 0 && options.momentum <= 1)) fail("BatchNorm2d: expected a momentum in [0, 1], got ", options.momentum);
+    if (!(options.momentum >= 0 && options.momentum <= 1)) {
+      fail("BatchNorm2d: expected a momentum in [0, 1], got ", options.momentum);
+    }
     const Shape per_channel{options.channels};
     weight_ = Parameter<T>(per_channel, T(1));
     bias_ = Parameter<T>(per_channel);
@@ -69,8 +71,7 @@ class BatchNorm2d final : public Layer<T> {
     parallel_for(options_.channels, x.blocks() * x.plane(), [&](Index c) {
       const auto statistics = uses_batch_statistics_ ? kernels::statistics_per_channel(x, c) : running_statistics(c);
       if (mode.training && options_.track_running_stats) follow(c, statistics, static_cast<double>(count));
-      const auto& moments = moments_[static_cast<std::size_t>(c)] =
-          kernels::Moments<T>::broadcast(statistics, options_.eps);
+      const auto& moments = moments_[static_cast<std::size_t>(c)] = kernels::Moments<T>::broadcast(statistics, options_.eps);
       for (Index block = 0; block < x.blocks(); ++block) {
         for (Index row = 0; row < x.height(); ++row) {
           kernels::normalize_row(x.row(block, c, row), y.row(block, c, row), x.width(), moments, weight_.value.data()[c],
@@ -94,7 +95,9 @@ class BatchNorm2d final : public Layer<T> {
       double sum_dy = 0, sum_dy_xhat = 0;
       for (Index block = 0; block < x.blocks(); ++block) {
         kernels::GradientSums<T> sums;
-        for (Index row = 0; row < x.height(); ++row) sums.add_row(x.row(block, c, row), dy.row(block, c, row), x.width(), moments);
+        for (Index row = 0; row < x.height(); ++row) {
+          sums.add_row(x.row(block, c, row), dy.row(block, c, row), x.width(), moments);
+        }
         sum_dy += sums.dy.total(x.images_in(block));
         sum_dy_xhat += sums.dy_xhat.total(x.images_in(block));
       }
@@ -107,8 +110,8 @@ class BatchNorm2d final : public Layer<T> {
       const Pack<T> mean_g(static_cast<T>(scale * sum_dy)), mean_g_xhat(static_cast<T>(scale * sum_dy_xhat));
       for (Index block = 0; block < x.blocks(); ++block) {
         for (Index row = 0; row < x.height(); ++row) {
-          kernels::normalize_row_backward(x.row(block, c, row), dy.row(block, c, row), dx.row(block, c, row), x.width(), moments, weight,
-                                          mean_g, mean_g_xhat);
+          kernels::normalize_row_backward(x.row(block, c, row), dy.row(block, c, row), dx.row(block, c, row), x.width(), moments,
+                                          weight, mean_g, mean_g_xhat);
         }
       }
     });

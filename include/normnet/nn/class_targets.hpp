@@ -3,6 +3,7 @@
 
 #include <normnet/core/error.hpp>
 #include <normnet/core/shape.hpp>
+#include <normnet/nn/loss.hpp>
 
 #include <cmath>
 #include <span>
@@ -65,11 +66,9 @@ class ClassTargets {
     }
     labels_.assign(labels.begin(), labels.end());
     classes_ = classes;
-    total_weight_ = reduction_ == Reduction::sum ? 1 : 0;
-    if (reduction_ == Reduction::mean) {
-      for (const int label : labels_) {
-        if (label != ignore_index_) total_weight_ += weight(label);
-      }
+    total_ = {};
+    for (const int label : labels_) {
+      if (label != ignore_index_) total_.weight += weight(label);
     }
   }
 
@@ -81,7 +80,7 @@ class ClassTargets {
   /// q[n, k]; asked only for images that count.
   double target(Index n, Index k) const {
     const double smooth = label_smoothing_ / static_cast<double>(classes_);
-    return ((k == label(n) ? 1 - label_smoothing_ : 0) + smooth) * weight(k) / total_weight_;
+    return ((k == label(n) ? 1 - label_smoothing_ : 0) + smooth) * weight(k) / divisor();
   }
 
   /// The part of image n in the loss times W, for log_probability(k) = log p[n, k]; asked only for images that count.
@@ -98,13 +97,18 @@ class ClassTargets {
 
   /// The loss of the batch, from image_loss() of all its images, zero for those that do not count; added in the images' order,
   /// which keeps it free of the threads' number.
-  double reduce(std::span<const double> image_losses) const {
-    double total = 0;
-    for (const double loss : image_losses) total += loss;
-    return total / total_weight_;
+  double reduce(std::span<const double> image_losses) {
+    total_.sum = 0;
+    for (const double loss : image_losses) total_.sum += loss;
+    return total_.sum / divisor();
   }
 
+  /// What the last reduce() added up, and the sum of weight[label[n]] over the images that count; both for either reduction.
+  LossTotal total() const { return total_; }
+
  private:
+  // W.
+  double divisor() const { return reduction_ == Reduction::mean ? total_.weight : 1; }
   double weight(Index k) const { return weight_.empty() ? 1.0 : weight_[static_cast<std::size_t>(k)]; }
 
   std::string loss_;
@@ -114,7 +118,7 @@ class ClassTargets {
   double label_smoothing_;
   std::vector<int> labels_;
   Index classes_ = 0;
-  double total_weight_ = 1;
+  LossTotal total_;
 };
 
 }  // namespace normnet

@@ -66,6 +66,8 @@ class CrossEntropyLoss final : public Loss<T> {
     return targets_.reduce(losses);
   }
 
+  LossTotal total() const override { return targets_.total(); }
+
   ///     dx[n, k] = p[n, k] * (sum over j of q[n, j]) - q[n, k]
   ///
   /// Derivation: docs/derivations.md.

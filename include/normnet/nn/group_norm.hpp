@@ -12,8 +12,8 @@ namespace normnet::inline NORMNET_ABI {
 ///
 ///     y = weight[c] * (x - mean[g]) / sqrt(var[g] + eps) + bias[c]
 ///
-/// Mean and biased variance run over the C/G channels and H x W pixels of group g in that image alone, so the result does not depend on
-/// the batch. One group is layer norm over C x H x W; C groups are instance norm.
+/// Mean and biased variance run over the C/G channels and H x W pixels of group g in that image alone, so the result does not
+/// depend on the batch. One group is layer norm over C x H x W; C groups are instance norm.
 ///
 /// Shapes: N x C x H x W (or N x C) to the same. Parameters, if affine: weight [C] (ones), bias [C] (zeros).
 /// Throws Error when groups do not divide the channels, or the input has other channels.
@@ -77,7 +77,8 @@ class GroupNorm final : public Layer<T> {
       const kernels::Region of_group = region(group, x);
       const kernels::Moments<T> moments = moments_of(block, group);
       of_group.for_each_row([&](Index c, Index row) {
-        sums[static_cast<std::size_t>(block * channels + c)].add_row(x.row(block, c, row), dy.row(block, c, row), x.width(), moments);
+        sums[static_cast<std::size_t>(block * channels + c)].add_row(x.row(block, c, row), dy.row(block, c, row), x.width(),
+                                                                     moments);
       });
       kernels::GradientSums<T> of_g;
       for (Index c = of_group.first_channel; c < of_group.last_channel; ++c) {

@@ -57,8 +57,8 @@ void kaiming_normal(Tensor<T>& weight, const Random& random, double a = 0) {
   normal(weight, 0, leaky_relu_gain(a) / std::sqrt(fans(weight.shape()).in), random);
 }
 
-/// Uniform in +-gain * sqrt(6 / (fan_in + fan_out)): Glorot and Bengio, "Understanding the difficulty of training deep feedforward
-/// neural networks" (2010, https://proceedings.mlr.press/v9/glorot10a.html).
+/// Uniform in +-gain * sqrt(6 / (fan_in + fan_out)): Glorot and Bengio, "Understanding the difficulty of training deep
+/// feedforward neural networks" (2010, https://proceedings.mlr.press/v9/glorot10a.html).
 template <class T>
 void xavier_uniform(Tensor<T>& weight, const Random& random, double gain = 1) {
   const auto [in, out] = fans(weight.shape());

@@ -13,8 +13,8 @@ namespace normnet::inline NORMNET_ABI {
 ///
 ///     y = weight[c] * (x - mean) / sqrt(var + eps) + bias[c]
 ///
-/// Mean and biased variance run over the H x W pixels of channel c in that image alone: group norm with as many groups as channels. With
-/// track_running_stats, the averages of mean and unbiased variance over the images are followed in training,
+/// Mean and biased variance run over the H x W pixels of channel c in that image alone: group norm with as many groups as
+/// channels. With track_running_stats, the averages of mean and unbiased variance over the images are followed in training,
 /// running = (1 - momentum) * running + momentum * current, and take the place of the image's own in evaluation.
 ///
 /// Shapes: N x C x H x W to the same. Parameters, if affine (by default not, as in PyTorch): weight [C] (ones), bias [C] (zeros).

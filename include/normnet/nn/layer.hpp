@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace normnet::inline NORMNET_ABI {
@@ -54,8 +55,8 @@ constexpr bool keeps_output(Keeps keeps) { return (static_cast<int>(keeps) & 2) 
 /// The base of every layer. A layer of your own derives from it and needs type(), output_shape(), forward() and backward(), and
 /// parameters() if it has any; `gradient_check` (normnet/testing/gradient_check.hpp) proves the backward pass.
 ///
-/// A layer owns its parameters and the few statistics that its own backward pass needs; feature maps belong to the model, which passes
-/// them in. It may keep a pointer to neither.
+/// A layer owns its parameters and the few statistics that its own backward pass needs; feature maps belong to the model, which
+/// passes them in. It may keep a pointer to neither.
 template <class T>
 class Layer {
  public:
@@ -64,8 +65,8 @@ class Layer {
   Layer() = default;
   Layer(const Layer&) = delete;
   Layer& operator=(const Layer&) = delete;
-  Layer(Layer&&) = default;
-  Layer& operator=(Layer&&) = default;
+  Layer(Layer&&) noexcept = default;
+  Layer& operator=(Layer&&) noexcept = default;
   virtual ~Layer() = default;
 
   /// The class, as it appears in summaries and errors: "Conv2d".
@@ -74,13 +75,13 @@ class Layer {
   /// The shape of the output for an input of the given shape. Throws Error when the layer cannot take such an input.
   virtual Shape output_shape(const Shape& input) const = 0;
 
-  /// Writes every pixel of y, which has output_shape(x.shape()), and nothing of its border. Lanes past the last image may hold anything
-  /// finite.
+  /// Writes every pixel of y, which has output_shape(x.shape()), and nothing of its border. Lanes past the last image may hold
+  /// anything finite.
   virtual void forward(const Batch<T>& x, Batch<T>& y, const Mode& mode) = 0;
 
-  /// The gradients of the loss, given dy, that with respect to the output of the last forward pass: writes every pixel of dx, and adds to
-  /// the gradients of the parameters. x and y are the input and output of that pass, valid as far as keeps_for_backward() asks.
-  /// Lanes past the last image are zero in dy and must be zero in dx.
+  /// The gradients of the loss, given dy, that with respect to the output of the last forward pass: writes every pixel of dx, and
+  /// adds to the gradients of the parameters. x and y are the input and output of that pass, valid as far as keeps_for_backward()
+  /// asks. Lanes past the last image are zero in dy and must be zero in dx.
   virtual void backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>& dx) = 0;
 
   /// backward() where nobody asks for dx, as in the first layer of a model; worth overriding where dx is expensive.

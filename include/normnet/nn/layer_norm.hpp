@@ -13,8 +13,8 @@ namespace normnet::inline NORMNET_ABI {
 ///
 ///     y = weight * (x - mean) / sqrt(var + eps) + bias
 ///
-/// Mean and biased variance run over the last extents of the input, which normalized_shape names: {C, H, W} for whole images, {H, W} for
-/// each channel, {W} for each row, {F} for features. weight and bias have that shape, one value for each position.
+/// Mean and biased variance run over the last extents of the input, which normalized_shape names: {C, H, W} for whole images,
+/// {H, W} for each channel, {W} for each row, {F} for features. weight and bias have that shape, one value for each position.
 ///
 /// Shapes: N x C x H x W or N x F to the same. Parameters, if elementwise_affine: weight (ones) and bias (zeros).
 /// Throws Error when normalized_shape is no trailing part of the input's shape.
@@ -127,9 +127,7 @@ class LayerNorm final : public Layer<T> {
   bool spans_channels(const Batch<T>& x) const { return x.shape().rank() == 2 || options_.normalized_shape.rank() == 3; }
   bool spans_rows(const Batch<T>& x) const { return x.shape().rank() == 2 || options_.normalized_shape.rank() >= 2; }
 
-  Index regions_in(const Batch<T>& x) const {
-    return (spans_channels(x) ? 1 : x.channels()) * (spans_rows(x) ? 1 : x.height());
-  }
+  Index regions_in(const Batch<T>& x) const { return (spans_channels(x) ? 1 : x.channels()) * (spans_rows(x) ? 1 : x.height()); }
 
   kernels::Region region(Index r, const Batch<T>& x) const {
     if (spans_channels(x)) return {0, x.channels(), 0, x.height()};

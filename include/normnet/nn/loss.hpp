@@ -6,6 +6,17 @@
 #include <span>
 #include <string>
 
+namespace normnet {
+
+/// The last batch's loss before it was averaged, and the weight that an average over its images divides by: the number of images
+/// that count, or the sum of their labels' weights. The sums of both over several batches give the mean over all their images.
+struct LossTotal {
+  double sum = 0;
+  double weight = 0;
+};
+
+}  // namespace normnet
+
 namespace normnet::inline NORMNET_ABI {
 
 /// The base of every loss of classes: predictions N x C (or N x C x 1 x 1) against N labels in [0, C).
@@ -21,6 +32,9 @@ class Loss {
 
   /// The loss of a batch of predictions; keeps what backward() needs. Throws Error when shapes or labels do not fit.
   virtual double forward(const Batch<T>& prediction, std::span<const int> labels) = 0;
+
+  /// The last forward()'s loss as a sum over its images, whatever the reduction.
+  virtual LossTotal total() const = 0;
 
   /// The gradient of the last forward()'s loss with respect to its prediction, in the prediction's shape; zero in the padding
   /// lanes. Valid until the next forward().

@@ -44,6 +44,8 @@ class NLLLoss final : public Loss<T> {
     return targets_.reduce(losses);
   }
 
+  LossTotal total() const override { return targets_.total(); }
+
   ///     dx[n, k] = -weight[k] / W where k = label[n], else 0
   ///
   /// Derivation: docs/derivations.md.

@@ -33,10 +33,10 @@ class Residual final : public Layer<T> {
 
   Shape output_shape(const Shape& input) const override {
     const Shape added = projection_ ? projection_->output_shape(input) : input;
-    const Shape output = body_.output_shape(input);
+    Shape output = body_.output_shape(input);
     if (output != added) {
-      fail(this->label(), ": expected a body with an output of ", added, ", the shape of its ", projection_ ? "projection" : "input",
-           ", got ", output);
+      fail(this->label(), ": expected a body with an output of ", added, ", the shape of its ",
+           projection_ ? "projection" : "input", ", got ", output);
     }
     return output;
   }
@@ -68,7 +68,9 @@ class Residual final : public Layer<T> {
   }
 
   Keeps keeps_for_backward() const override { return Keeps::input; }
-  Halo input_halo() const override { return projection_ ? max(body_.input_halo(), projection_->input_halo()) : body_.input_halo(); }
+  Halo input_halo() const override {
+    return projection_ ? max(body_.input_halo(), projection_->input_halo()) : body_.input_halo();
+  }
   Halo gradient_halo() const override {
     return projection_ ? max(body_.gradient_halo(), projection_->gradient_halo()) : body_.gradient_halo();
   }

@@ -20,19 +20,20 @@ namespace normnet::inline NORMNET_ABI {
 ///     const Batch<float>& logits = net.forward(images);
 ///     net.backward(loss.backward());
 ///
-/// Shapes are inferred and checked when the first input arrives; errors name the layer. At that moment it also plans the memory between
-/// its layers: what no backward pass reads again is overwritten in place, and a layer that needs a border of zeros around its input finds
-/// it there.
+/// Shapes are inferred and checked when the first input arrives; errors name the layer. At that moment it also plans the memory
+/// between its layers: what no backward pass reads again is overwritten in place, and a layer that needs a border of zeros around
+/// its input finds it there.
 ///
-/// Layers are named by position, "0", "1", ..., unless add() is given a name; parameters and buffers carry dotted names, "conv1.weight".
+/// Layers are named by position, "0", "1", ..., unless add() is given a name; parameters and buffers carry dotted names,
+/// "conv1.weight".
 template <class T>
 class Sequential final : public Layer<T> {
  public:
   /// Models with the same seed and the same layers start from the same parameters and drop the same units.
   explicit Sequential(std::uint64_t seed = 0) : random_(seed) {}
 
-  /// Appends a layer and draws its initial parameters from the model's seed and the layer's position: load weights after building.
-  /// Throws Error when the name is taken or holds a dot.
+  /// Appends a layer and draws its initial parameters from the model's seed and the layer's position: load weights after
+  /// building. Throws Error when the name is taken or holds a dot.
   template <std::derived_from<Layer<T>> L>
   Sequential& add(L layer, std::string name = "") & {
     return add(std::unique_ptr<Layer<T>>(std::make_unique<L>(std::move(layer))), std::move(name));
@@ -51,6 +52,7 @@ class Sequential final : public Layer<T> {
     layer->set_name(prefixed(name));
     layers_.push_back(std::move(layer));
     plan_ = {};
+    caller_input_ = nullptr;
     return *this;
   }
 
@@ -65,20 +67,22 @@ class Sequential final : public Layer<T> {
   void eval() { train(false); }
   bool training() const { return training_; }
 
-  /// The model's output, valid until the next call. x must stay as it is until backward() is done. Throws Error when a layer cannot take
-  /// its input.
+  /// The model's output, valid until the next call. x must stay as it is until backward() is done. Throws Error when a layer
+  /// cannot take its input.
   const Batch<T>& forward(const Batch<T>& x) {
     if (layers_.empty()) fail("Sequential: expected at least one layer, got none");
     prepare(x.shape());
     top_output_.reset(plan_.shapes.back());
     Mode mode{.training = training_, .random = random_.fork(pass_stream)};
     if (training_) mode.random = mode.random.fork(passes_++);
-    caller_input_ = &x;
-    if (!x.halo().holds(input_halo())) {
+    caller_input_ = nullptr;  // a pass that fails leaves nothing to go back from
+    const bool fits = x.halo().holds(input_halo());
+    if (!fits) {
       padded_input_.reset(x.shape(), input_halo());
       padded_input_.copy_from(x);
     }
-    forward(top_input(), top_output_, mode);
+    forward(fits ? x : padded_input_, top_output_, mode);
+    caller_input_ = &x;
     return top_output_;
   }
 
@@ -90,7 +94,8 @@ class Sequential final : public Layer<T> {
   }
 
   /// Adds the gradients of all parameters, given that of the loss with respect to the output of the last forward(x).
-  /// Throws Error without such a pass, or when dy has another shape than its output.
+  /// Throws Error without such a pass, when dy has another shape than its output, or when its lanes past the last image are not
+  /// zero, as after Batch::fill(): clear_padding_lanes() makes them so.
   void backward(const Batch<T>& dy) { backward_from_top(dy, nullptr); }
 
   /// The same, and the gradient with respect to the input.
@@ -134,9 +139,13 @@ class Sequential final : public Layer<T> {
     }
   }
 
-  void backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>& dx) override { backward_chain(x, y, dy, &dx); }
+  void backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>& dx) override {
+    backward_chain(x, y, dy, &dx);
+  }
 
-  void backward_parameters(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy) override { backward_chain(x, y, dy, nullptr); }
+  void backward_parameters(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy) override {
+    backward_chain(x, y, dy, nullptr);
+  }
 
   Halo input_halo() const override { return layers_.empty() ? Halo{} : layers_.front()->input_halo(); }
   Halo gradient_halo() const override { return layers_.empty() ? Halo{} : layers_.back()->gradient_halo(); }
@@ -173,8 +182,8 @@ class Sequential final : public Layer<T> {
  private:
   static constexpr std::uint64_t pass_stream = ~std::uint64_t{0};  // apart from the streams of the layers' positions
 
-  // The places of a chain's feature maps, or of their gradients: place i stands between layer i - 1 and layer i. The first and the last
-  // are the caller's; those that a layer writes in place share storage.
+  // The places of a chain's feature maps, or of their gradients: place i stands between layer i - 1 and layer i. The first and
+  // the last are the caller's; those that a layer writes in place share storage.
   struct Places {
     std::vector<std::size_t> slot;  // of each place
     std::vector<Halo> halo;         // of each slot
@@ -191,17 +200,19 @@ class Sequential final : public Layer<T> {
     std::vector<Shape> shapes{input};
     for (const auto& layer : layers_) shapes.push_back(layer->output_shape(shapes.back()));
     if (plan_.shapes.empty()) plan_slots();
-    plan_.shapes = std::move(shapes);
-    for (std::size_t place = 1; place + 1 < plan_.shapes.size(); ++place) {
+    plan_.shapes.clear();  // until all memory is there
+    for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
       for (Places* places : {&plan_.values, &plan_.gradients}) {
         const std::size_t slot = places->slot[place];
-        if (slot != places->slot.front() && slot != places->slot.back()) places->storage[slot].reset(plan_.shapes[place], places->halo[slot]);
+        if (slot != places->slot.front() && slot != places->slot.back())
+          places->storage[slot].reset(shapes[place], places->halo[slot]);
       }
     }
+    plan_.shapes = std::move(shapes);
   }
 
-  // A layer overwrites its input where it can and where neither it nor the layer before reads that again; a gradient is overwritten
-  // wherever the layer can. The caller's input, and the caller's gradient of the output, are never written.
+  // A layer overwrites its input where it can and where neither it nor the layer before reads that again; a gradient is
+  // overwritten wherever the layer can. The caller's input, and the caller's gradient of the output, are never written.
   void plan_slots() {
     const std::size_t count = layers_.size();
     const auto overwrites_input = [&](std::size_t i) {
@@ -244,6 +255,8 @@ class Sequential final : public Layer<T> {
     if (dy.shape() != top_output_.shape()) {
       fail(this->label(), ": expected a gradient of shape ", top_output_.shape(), ", got ", dy.shape());
     }
+    if (!dy.padding_lanes_are_zero())
+      fail(this->label(), ": expected a gradient with zeros in the lanes past image ", dy.images() - 1);
     const Batch<T>* gradient = &dy;
     if (!dy.halo().holds(gradient_halo())) {
       padded_gradient_.reset(dy.shape(), gradient_halo());
@@ -279,7 +292,8 @@ class Sequential final : public Layer<T> {
     }
   }
 
-  // Layers that work in place may pass the gradient of the output of layer `place` - 1 through the caller's dx; without one it needs a place.
+  // Layers that work in place may pass the gradient of the output of layer `place` - 1 through the caller's dx; without one it
+  // needs a place.
   Batch<T>& unasked_gradient(std::size_t place) {
     auto& [slot, halo, storage] = plan_.gradients;
     if (place < slot.size() && slot[place] == slot.front()) storage[slot.front()].reset(plan_.shapes[place], halo[slot.front()]);

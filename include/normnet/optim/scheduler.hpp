@@ -11,6 +11,9 @@ namespace normnet::inline NORMNET_ABI {
 /// step of the optimizer for OneCycleLR. The rate depends on the epoch alone, not on the rate before, so an optimizer has one
 /// scheduler, and a set_lr() by hand lasts until the next step(). The optimizer must outlive it.
 ///
+/// The rate that the optimizer has when the scheduler is made is the one that all others come from. So a run that goes on where
+/// another stopped makes its scheduler on an optimizer with the initial rate, then calls set_last_epoch().
+///
 /// A scheduler of your own derives from it, implements lr_at() and ends its constructor with start().
 template <class T>
 class Scheduler {

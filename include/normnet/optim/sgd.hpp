@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,7 +28,8 @@ template <class T>
 class SGD final : public Optimizer<T> {
  public:
   struct Options {
-    double lr = 0;  ///< to be given: there is no rate that suits all
+    /// Must be given, for there is no rate that suits all: left out, it is not a number and so an error.
+    double lr = std::numeric_limits<double>::quiet_NaN();
     double momentum = 0;
     double dampening = 0;
     double weight_decay = 0;

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <numeric>
 #include <ostream>
 #include <span>
 #include <string>
@@ -99,7 +100,8 @@ inline Tensor<double> kink_free_input(const Shape& shape, double step, const Ran
   Tensor<double> tensor(shape);
   if (tensor.empty()) return tensor;
   const Index per_image = tensor.size() / shape[0];
-  const Index spacing = static_cast<Index>(3 / (5 * step * static_cast<double>(per_image))) | 1;
+  const Index most = static_cast<Index>(3 / (5 * step * static_cast<double>(per_image)));
+  const Index spacing = std::max<Index>(1, (most - 1) | 1);  // odd
   std::vector<Index> grid(static_cast<std::size_t>(2 * per_image));
   for (std::size_t i = 0; i < grid.size(); ++i) grid[i] = 2 * (static_cast<Index>(i) - per_image) + 1;
   for (Index n = 0; n < shape[0]; ++n) {
@@ -152,9 +154,14 @@ GradientCheckResult::Gradient compare_gradient(std::string name, const Tensor<do
   for (const double value : analytic.span()) squares += value * value;
   const double scale = std::max(1e-5, std::sqrt(squares / static_cast<double>(std::max<Index>(1, analytic.size()))));
   const double h = options.step;
+  if (options.samples < 1) fail("gradient_check: expected at least 1 sample, got ", options.samples);
   result.compared = std::min(analytic.size(), options.samples);
+  // Shuffled: samples at even distances could miss a whole column of an image, or a tap of a kernel.
+  std::vector<Index> places(static_cast<std::size_t>(analytic.size()));
+  std::iota(places.begin(), places.end(), Index{0});
+  Random(0).shuffle(std::span<Index>(places));
   for (Index sample = 0; sample < result.compared; ++sample) {
-    const Index i = sample * analytic.size() / result.compared;
+    const Index i = places[static_cast<std::size_t>(sample)];
     const auto at = [&](double delta) {
       shift(i, delta);
       return outputs();
@@ -437,6 +444,7 @@ inline std::ostream& operator<<(std::ostream& out, const GradientCheckResult& re
 /// are put back in the end.
 inline GradientCheckResult gradient_check(Layer<double>& layer, const Tensor<double>& x,
                                           const GradientCheckOptions& options = {}) {
+  if (x.empty()) fail("gradient_check: expected an input with at least one element, got ", x.shape());
   return testing::LayerGradientCheck(layer, x, options).run();
 }
 
@@ -451,6 +459,7 @@ inline GradientCheckResult gradient_check(Layer<double>& layer, const Shape& sha
 /// before.
 inline GradientCheckResult gradient_check(Loss<double>& loss, const Tensor<double>& prediction, std::span<const int> labels,
                                           const GradientCheckOptions& options = {}) {
+  if (prediction.empty()) fail("gradient_check: expected a prediction with at least one element, got ", prediction.shape());
   GradientCheckResult result{.subject = loss.type(), .gradients = {}, .broken_rules = {}};
   auto x = Batch<double>::from(prediction);
   const auto outputs = [&] { return Tensor<double>({1}, {loss.forward(x, labels)}); };
@@ -464,7 +473,7 @@ inline GradientCheckResult gradient_check(Loss<double>& loss, const Tensor<doubl
   testing::for_each_pack(dx, [&](const Pack<double>& pack, int images, bool) {
     for (int lane = images; lane < Batch<double>::lanes; ++lane) lanes = lanes && pack[lane] == 0;
   });
-  if (!lanes) result.broken_rules.push_back("backward() leaves values other than zero in the padding lanes");
+  if (!lanes) result.broken_rules.emplace_back("backward() leaves values other than zero in the padding lanes");
 
   const auto shift = [&](Index i, double delta) { testing::set_element(x, i, prediction[i] + delta); };
   result.gradients.push_back(
@@ -472,10 +481,10 @@ inline GradientCheckResult gradient_check(Loss<double>& loss, const Tensor<doubl
 
   testing::fill_padding_lanes(x, 37);
   if (testing::first_difference(outputs(), value) >= 0) {
-    result.broken_rules.push_back("the loss depends on the padding lanes of the prediction, or on the batch before");
+    result.broken_rules.emplace_back("the loss depends on the padding lanes of the prediction, or on the batch before");
   }
   if (testing::first_difference(loss.backward().to_tensor(), dx.to_tensor()) >= 0) {
-    result.broken_rules.push_back("the gradient depends on the padding lanes of the prediction, or on the batch before");
+    result.broken_rules.emplace_back("the gradient depends on the padding lanes of the prediction, or on the batch before");
   }
   return result;
 }

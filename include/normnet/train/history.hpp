@@ -2,9 +2,9 @@
 #pragma once
 
 #include <normnet/core/error.hpp>
+#include <normnet/core/format.hpp>
 #include <normnet/core/shape.hpp>
 #include <normnet/io/atomic_file.hpp>
-#include <normnet/train/format.hpp>
 
 #include <filesystem>
 #include <span>
@@ -14,7 +14,7 @@
 
 namespace normnet {
 
-/// One epoch. Accuracies are in percent. The training metrics are means over the epoch's batches as they were trained on, so with
+/// One epoch. Accuracies are in percent. The training metrics are means over the epoch's images as they were trained on, so with
 /// dropout on and with parameters that still moved; the test metrics are those of the network after the epoch.
 struct EpochRecord {
   Index epoch = 0;  ///< from 1

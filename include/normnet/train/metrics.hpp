@@ -4,6 +4,7 @@
 #include <normnet/core/batch.hpp>
 #include <normnet/core/error.hpp>
 #include <normnet/core/shape.hpp>
+#include <normnet/nn/loss.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -127,26 +128,28 @@ std::vector<int> predicted_classes(const Batch<T>& outputs) {
   return classes;
 }
 
-/// The mean loss and the accuracy over the images so far.
+/// The mean loss and the accuracy over the images so far. But for rounding, neither depends on how the images fall into batches,
+/// nor on the loss's reduction.
 class RunningMetrics {
  public:
-  /// Counts a batch with the given mean loss. Throws Error when the labels are not as many as the images, or
+  /// Counts a batch, whose loss is that of `loss.total()`. Throws Error when the labels are not as many as the images, or
   /// predicted_classes() does.
   template <class T>
-  void add(const Batch<T>& outputs, std::span<const int> labels, double mean_loss) {
+  void add(const Batch<T>& outputs, std::span<const int> labels, LossTotal loss) {
     if (static_cast<Index>(labels.size()) != outputs.images()) {
       fail("RunningMetrics: expected ", outputs.images(), " labels for outputs ", outputs.shape(), ", got ", labels.size());
     }
     const std::vector<int> predicted = predicted_classes(outputs);
     for (std::size_t n = 0; n < labels.size(); ++n) right_ += predicted[n] == labels[n];
     images_ += outputs.images();
-    loss_sum_ += mean_loss * static_cast<double>(outputs.images());
+    loss_.sum += loss.sum;
+    loss_.weight += loss.weight;
   }
 
   Index images() const { return images_; }
 
-  /// The mean over the images; not a number without any.
-  double loss() const { return loss_sum_ / static_cast<double>(images_); }
+  /// The mean over the images, weighted as in the loss; not a number without any that counts.
+  double loss() const { return loss_.sum / loss_.weight; }
 
   /// The share of images predicted right, in percent; not a number without any.
   double accuracy() const { return 100.0 * static_cast<double>(right_) / static_cast<double>(images_); }
@@ -154,7 +157,7 @@ class RunningMetrics {
  private:
   Index images_ = 0;
   Index right_ = 0;
-  double loss_sum_ = 0;
+  LossTotal loss_;
 };
 
 }  // namespace normnet::inline NORMNET_ABI

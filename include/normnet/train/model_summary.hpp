@@ -1,13 +1,13 @@
 // A model as a table: its layers, their output shapes, parameters and multiplications, and the memory of it all.
 #pragma once
 
+#include <normnet/core/format.hpp>
 #include <normnet/core/shape.hpp>
 #include <normnet/nn/layer.hpp>
 #include <normnet/nn/residual.hpp>
 #include <normnet/nn/sequential.hpp>
-#include <normnet/train/format.hpp>
 
-#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <ostream>
 #include <string>
@@ -59,19 +59,12 @@ class ModelSummary {
       cells.push_back({std::string(2 * static_cast<std::size_t>(row.depth), ' ') + row.name, row.type, row.output.to_string(),
                        with_commas(row.parameters), with_commas(row.multiply_adds)});
     }
-    std::vector<std::size_t> widths(cells.front().size());
-    for (const auto& line : cells) {
-      for (std::size_t column = 0; column < line.size(); ++column) widths[column] = std::max(widths[column], line[column].size());
-    }
-    std::size_t width = 2 * (widths.size() - 1);
-    for (const std::size_t column_width : widths) width += column_width;
-
+    const std::vector<std::string> lines = aligned_table(cells, 2);
+    const std::size_t width = lines.front().size();
     std::string text;
-    for (const auto& line : cells) {
-      text += left_aligned(line[0], widths[0]) + "  " + left_aligned(line[1], widths[1]);
-      for (std::size_t column = 2; column < line.size(); ++column) text += "  " + right_aligned(line[column], widths[column]);
-      text += "\n";
-      if (&line == &cells.front()) text += std::string(width, '=') + "\n";
+    for (const std::string& line : lines) {
+      text += line + "\n";
+      if (&line == &lines.front()) text += std::string(width, '=') + "\n";
     }
     text += std::string(width, '=') + "\n";
     text += "Total params: " + with_commas(parameters()) + "\n";

@@ -1,8 +1,8 @@
 // What a training run shows while it works: one line that moves on a terminal, one line for each epoch elsewhere.
 #pragma once
 
+#include <normnet/core/format.hpp>
 #include <normnet/core/shape.hpp>
-#include <normnet/train/format.hpp>
 #include <normnet/train/history.hpp>
 
 #include <algorithm>
@@ -48,10 +48,11 @@ class ProgressBar {
     std::function<double()> clock = {};
   };
 
-  /// For the given numbers of epochs and of training images in each.
-  ProgressBar(Options options, Index epochs, Index images)
+  /// For the given numbers of epochs and of training images in each; the epochs are counted from first_epoch.
+  ProgressBar(Options options, Index epochs, Index images, Index first_epoch = 1)
       : options_(std::move(options)),
-        epochs_(epochs),
+        first_epoch_(first_epoch),
+        last_epoch_(first_epoch + epochs - 1),
         images_(images),
         moving_(options_.terminal.value_or(is_terminal(options_.out))) {
     if (!options_.clock) {
@@ -60,7 +61,7 @@ class ProgressBar {
     start_ = options_.clock();
   }
 
-  /// An epoch, counted from 1, begins.
+  /// An epoch begins.
   void begin_epoch(Index epoch) {
     epoch_ = epoch;
     epoch_start_ = options_.clock();
@@ -74,9 +75,10 @@ class ProgressBar {
     if (last_drawn_ && now - *last_drawn_ < 0.1) return;
     last_drawn_ = now;
     const double share = static_cast<double>(images_done) / static_cast<double>(images_);
-    const double epochs_done = static_cast<double>(epoch_ - 1) + share;
+    const double epochs_done = static_cast<double>(epoch_ - first_epoch_) + share;
+    const double epochs_left = static_cast<double>(last_epoch_ - epoch_ + 1) - share;
     const double rate = now > epoch_start_ ? static_cast<double>(images_done) / (now - epoch_start_) : 0;
-    const double left = (now - start_) / epochs_done * (static_cast<double>(epochs_) - epochs_done);
+    const double left = (now - start_) / epochs_done * epochs_left;
     draw(share, {"loss " + fixed(loss, 4), "accuracy " + fixed(accuracy, 2) + "%", fixed(rate, 0) + " images/s",
                  duration(left) + " left"});
   }
@@ -101,9 +103,9 @@ class ProgressBar {
 
  private:
   std::string heading() const {
-    const std::string epochs = std::to_string(epochs_);
-    return (options_.title.empty() ? "" : options_.title + "  ") + "epoch " +
-           right_aligned(std::to_string(epoch_), epochs.size()) + "/" + epochs;
+    const std::string last = std::to_string(last_epoch_);
+    return (options_.title.empty() ? "" : options_.title + "  ") + "epoch " + right_aligned(std::to_string(epoch_), last.size()) +
+           "/" + last;
   }
 
   // The heading and the share are always there; then the figures, most important first, as far as they fit; then the bar.
@@ -151,7 +153,8 @@ class ProgressBar {
   static constexpr std::size_t longest_bar = 30;
 
   Options options_;
-  Index epochs_;
+  Index first_epoch_;
+  Index last_epoch_;
   Index images_;
   bool moving_;
   Index epoch_ = 0;

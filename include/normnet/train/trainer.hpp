@@ -3,6 +3,7 @@
 
 #include <normnet/core/batch.hpp>
 #include <normnet/core/error.hpp>
+#include <normnet/core/format.hpp>
 #include <normnet/core/tensor.hpp>
 #include <normnet/data/data_loader.hpp>
 #include <normnet/data/dataset.hpp>
@@ -10,7 +11,6 @@
 #include <normnet/nn/sequential.hpp>
 #include <normnet/optim/optimizer.hpp>
 #include <normnet/optim/scheduler.hpp>
-#include <normnet/train/format.hpp>
 #include <normnet/train/history.hpp>
 #include <normnet/train/metrics.hpp>
 #include <normnet/train/progress_bar.hpp>
@@ -19,6 +19,7 @@
 #include <chrono>
 #include <cmath>
 #include <concepts>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -67,8 +68,10 @@ class Trainer {
  public:
   struct FitOptions {
     Index epochs = 1;
+    /// The number of the first; more than 1 in a run that goes on where another stopped. It decides order and augmentation.
+    Index first_epoch = 1;
     Index batch_size = 128;
-    /// The batches of the tests; decides their speed and memory, no result.
+    /// The batches of the tests; decides their speed and memory, and no result but for rounding.
     Index eval_batch_size = 128;
     /// Draws the order of the images and their augmentation.
     std::uint64_t seed = 0;
@@ -100,6 +103,7 @@ class Trainer {
   /// outputs than classes, and when the loss of a batch is not finite: it names the epoch, the step and the layer.
   History fit(const Dataset& train, const Dataset& test, FitOptions options) {
     if (options.epochs < 0) fail("Trainer: expected at least 0 epochs, got ", options.epochs);
+    if (options.first_epoch < 1) fail("Trainer: expected a first_epoch of at least 1, got ", options.first_epoch);
     check_data(train, "training");
     check_data(test, "test");
     DataLoader<T> train_loader(train, {.batch_size = options.batch_size,
@@ -112,7 +116,8 @@ class Trainer {
     DataLoader<T> test_loader(
         test, {.batch_size = options.eval_batch_size, .normalize = options.normalize, .halo = net_->input_halo()});
     const Index images = options.drop_last ? train_loader.batches() * options.batch_size : train.size();
-    ProgressBar progress(options.progress, options.epochs, images);
+    const Index last_epoch = options.first_epoch + options.epochs - 1;
+    ProgressBar progress(options.progress, options.epochs, images, options.first_epoch);
 
     const auto after_batch = [&](const BatchReport& report) {
       progress.update(report.images_done, report.running_loss, report.running_accuracy);
@@ -120,7 +125,7 @@ class Trainer {
       if (options.on_batch_end) options.on_batch_end(report);
     };
     History history;
-    for (Index epoch = 1; epoch <= options.epochs; ++epoch) {
+    for (Index epoch = options.first_epoch; epoch <= last_epoch; ++epoch) {
       progress.begin_epoch(epoch);
       const double learning_rate = optimizer_->lr();
       const PassResult trained = train_epoch(train_loader, epoch, after_batch);
@@ -153,7 +158,7 @@ class Trainer {
       const Batch<T>& outputs = net_->forward(batch.images);
       const double loss = loss_->forward(outputs, batch.labels);
       if (!std::isfinite(loss)) stop(loss, epoch, i + 1, batch.images);
-      metrics.add(outputs, batch.labels, loss);
+      metrics.add(outputs, batch.labels, loss_->total());
       optimizer_->zero_grad();
       net_->backward(loss_->backward());
       optimizer_->step();
@@ -188,10 +193,22 @@ class Trainer {
     Clock::time_point start_ = Clock::now();
   };
 
+  // Puts a network into evaluation mode and at its end, which may be an exception, back.
+  class EvaluationMode {
+   public:
+    explicit EvaluationMode(Sequential<T>& net) : net_(net), was_training_(net.training()) { net.eval(); }
+    ~EvaluationMode() { net_.train(was_training_); }
+    EvaluationMode(const EvaluationMode&) = delete;
+    EvaluationMode& operator=(const EvaluationMode&) = delete;
+
+   private:
+    Sequential<T>& net_;
+    bool was_training_;
+  };
+
   EvaluationResult<T> evaluate(DataLoader<T>& loader) {
     const Stopwatch stopwatch;
-    const bool was_training = net_->training();
-    net_->eval();
+    const EvaluationMode mode(*net_);
     RunningMetrics metrics;
     EvaluationResult<T> result;
     std::vector<T> values;
@@ -199,14 +216,14 @@ class Trainer {
     for (Index i = 0; i < loader.batches(); ++i) {
       const LabelledBatch<T>& batch = loader.load(i);
       const Batch<T>& outputs = net_->forward(batch.images);
-      metrics.add(outputs, batch.labels, loss_->forward(outputs, batch.labels));
+      loss_->forward(outputs, batch.labels);
+      metrics.add(outputs, batch.labels, loss_->total());
       classes = outputs.channels();
       const Tensor<T> dense = outputs.to_tensor();
       values.insert(values.end(), dense.span().begin(), dense.span().end());
       const std::vector<int> predictions = predicted_classes(outputs);
       result.predictions.insert(result.predictions.end(), predictions.begin(), predictions.end());
     }
-    net_->train(was_training);
     result.outputs = Tensor<T>({metrics.images(), classes}, values);
     result.loss = metrics.loss();
     result.accuracy = metrics.accuracy();

@@ -94,7 +94,7 @@ class Font {
   /// How far the text advances, in pixels.
   double width(std::string_view text, double size) const {
     check_size(size);
-    if (!true_type_) return size / kBuiltinEm * builtin_width(builtin_text(text));
+    if (!true_type_) return size / builtin_em * builtin_width(builtin_text(text));
     double advance = 0;
     each_glyph(text, size, [&](int, double, double end) { advance = end; });
     return advance;
@@ -103,7 +103,7 @@ class Font {
   /// The height of capitals and digits above the baseline, in pixels.
   double cap_height(double size) const {
     check_size(size);
-    if (!true_type_) return size / kBuiltinEm * kBuiltinCap;
+    if (!true_type_) return size / builtin_em * builtin_cap;
     int x0 = 0, y0 = 0, x1 = 0, y1 = 0;
     stbtt_GetCodepointBox(&true_type_->info, 'H', &x0, &y0, &x1, &y1);
     return scale(size) * y1;
@@ -112,13 +112,13 @@ class Font {
   /// How far letters reach above the baseline, in pixels.
   double ascent(double size) const {
     check_size(size);
-    return true_type_ ? scale(size) * vertical_metrics()[0] : size / kBuiltinEm * kBuiltinAscent;
+    return true_type_ ? scale(size) * vertical_metrics()[0] : size / builtin_em * builtin_ascent;
   }
 
   /// How far letters reach below the baseline, in pixels, positive.
   double descent(double size) const {
     check_size(size);
-    return true_type_ ? -scale(size) * vertical_metrics()[1] : size / kBuiltinEm * kBuiltinDescent;
+    return true_type_ ? -scale(size) * vertical_metrics()[1] : size / builtin_em * builtin_descent;
   }
 
   /// From one baseline to the next, in pixels.
@@ -148,10 +148,10 @@ class Font {
   };
 
   // The letters of stb_easy_font, in its own units: capitals fill rows 0 to 7, a line is 12 rows.
-  static constexpr double kBuiltinCap = 7;
-  static constexpr double kBuiltinAscent = 9;
-  static constexpr double kBuiltinDescent = 3;
-  static constexpr double kBuiltinEm = 10;  // so that its capitals are about as high as DejaVu's
+  static constexpr double builtin_cap = 7;
+  static constexpr double builtin_ascent = 9;
+  static constexpr double builtin_descent = 3;
+  static constexpr double builtin_em = 10;  // so that its capitals are about as high as DejaVu's
 
   Font() = default;
 
@@ -304,14 +304,14 @@ class Font {
     std::vector<Vertex> vertices(4 * most_quads_per_letter * (ascii.size() + 1));
     const auto buffer_size = static_cast<int>(vertices.size() * sizeof(Vertex));
     const int quads = stb_easy_font_print(0, 0, ascii.data(), nullptr, vertices.data(), buffer_size);
-    const double pixels = size / kBuiltinEm;
+    const double pixels = size / builtin_em;
     for (std::size_t quad = 0; quad < static_cast<std::size_t>(quads); ++quad) {
       const Vertex& top_left = vertices[4 * quad];
       const Vertex& bottom_right = vertices[4 * quad + 2];
       const double left = static_cast<double>(mask.origin) + pixels * static_cast<double>(top_left.x);
       const double right = static_cast<double>(mask.origin) + pixels * static_cast<double>(bottom_right.x);
-      const double top = static_cast<double>(mask.baseline) + pixels * (static_cast<double>(top_left.y) - kBuiltinCap);
-      const double bottom = static_cast<double>(mask.baseline) + pixels * (static_cast<double>(bottom_right.y) - kBuiltinCap);
+      const double top = static_cast<double>(mask.baseline) + pixels * (static_cast<double>(top_left.y) - builtin_cap);
+      const double bottom = static_cast<double>(mask.baseline) + pixels * (static_cast<double>(bottom_right.y) - builtin_cap);
       for (auto y = static_cast<Index>(std::floor(top)); static_cast<double>(y) < bottom; ++y) {
         for (auto x = static_cast<Index>(std::floor(left)); static_cast<double>(x) < right; ++x) {
           const double wide = std::min(right, static_cast<double>(x + 1)) - std::max(left, static_cast<double>(x));

@@ -21,8 +21,8 @@ struct Color {
   friend bool operator==(const Color&, const Color&) = default;
 };
 
-inline constexpr Color kBlack{0, 0, 0};
-inline constexpr Color kWhite{255, 255, 255};
+inline constexpr Color black{0, 0, 0};
+inline constexpr Color white{255, 255, 255};
 
 /// `share` of `over` mixed with the rest of `under`, channel by channel; share in 0 to 1.
 inline Color mix(Color under, Color over, double share) {
@@ -56,7 +56,7 @@ struct Rect {
 class Image {
  public:
   /// Throws Error when an extent is below 1.
-  Image(Index width, Index height, Color background = kWhite) : width_(width), height_(height) {
+  Image(Index width, Index height, Color background = white) : width_(width), height_(height) {
     if (width < 1 || height < 1) fail("Image: expected a size of at least 1x1 pixels, got ", width, "x", height);
     bytes_.resize(static_cast<std::size_t>(Shape{height, width, 3}.elements()));
     fill_rect(bounds(), background);

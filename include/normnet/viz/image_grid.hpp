@@ -85,43 +85,44 @@ class ImageGrid {
     const double widest = std::max(1.4 * static_cast<double>(picture_width), 6 * size);
     const Index cell_width = std::max(picture_width, static_cast<Index>(std::ceil(std::min(caption_width, widest))));
     const Index line_height = std::lround(font.line_height(size));
-    const Index caption_height = caption_lines == 0 ? 0 : kGap / 2 + static_cast<Index>(caption_lines) * line_height;
+    const Index caption_height = caption_lines == 0 ? 0 : gap / 2 + static_cast<Index>(caption_lines) * line_height;
     const Index cell_height = picture_height + caption_height;
 
     const double title_size = 1.5 * size;
-    const Index title_height = options_.title.empty() ? 0 : std::lround(font.line_height(title_size)) + kGap;
-    const Index grid_width = columns * cell_width + (columns - 1) * kGap;
+    const Index title_height = options_.title.empty() ? 0 : std::lround(font.line_height(title_size)) + gap;
+    const Index grid_width = columns * cell_width + (columns - 1) * gap;
     const auto title_width = static_cast<Index>(std::ceil(font.width(options_.title, title_size)));
-    const Index width = 2 * kMargin + std::max(grid_width, std::min<Index>(title_width, 640));
-    Image image(width, 2 * kMargin + title_height + rows * cell_height + (rows - 1) * kGap);
+    const Index width = 2 * margin + std::max(grid_width, std::min<Index>(title_width, 640));
+    Image image(width, 2 * margin + title_height + rows * cell_height + (rows - 1) * gap);
 
-    const std::string title = shorten(options_.title, font, title_size, static_cast<double>(width - 2 * kMargin));
-    draw_text(image, static_cast<double>(kMargin), static_cast<double>(kMargin) + font.ascent(title_size), title, font,
-              {.size = title_size, .color = kInk});
+    const std::string title = shorten(options_.title, font, title_size, static_cast<double>(width - 2 * margin));
+    draw_text(image, static_cast<double>(margin), static_cast<double>(margin) + font.ascent(title_size), title, font,
+              {.size = title_size, .color = ink});
     const Index left = (width - grid_width) / 2;
-    const Index top = kMargin + title_height;
+    const Index top = margin + title_height;
     if (cells_.empty()) {
       const TextStyle style{
-          .size = size, .color = kSoftInk, .horizontal = HorizontalAlign::center, .vertical = VerticalAlign::middle};
+          .size = size, .color = soft_ink, .horizontal = HorizontalAlign::center, .vertical = VerticalAlign::middle};
       draw_text(image, static_cast<double>(width) / 2, static_cast<double>(top + cell_height / 2), "no images", font, style);
     }
     for (std::size_t i = 0; i < cells_.size(); ++i) {
       const Index column = static_cast<Index>(i) % columns;
       const Index row = static_cast<Index>(i) / columns;
-      const Index x = left + column * (cell_width + kGap) + (cell_width - picture_width) / 2;
-      const Index y = top + row * (cell_height + kGap);
+      const Index x = left + column * (cell_width + gap) + (cell_width - picture_width) / 2;
+      const Index y = top + row * (cell_height + gap);
       const Cell& cell = cells_[i];
       if (cell.highlight) {
-        image.fill_rect({x - kFrame, y - kFrame, picture_width + 2 * kFrame, picture_height + 2 * kFrame}, options_.accent);
+        image.fill_rect({x - frame_width, y - frame_width, picture_width + 2 * frame_width, picture_height + 2 * frame_width},
+                        options_.accent);
       }
       image.blit(cell.image, x, y, options_.scale);
       const double centre = static_cast<double>(x) + static_cast<double>(picture_width) / 2;
-      double baseline = static_cast<double>(y + picture_height + kGap / 2) + font.ascent(size);
+      double baseline = static_cast<double>(y + picture_height + gap / 2) + font.ascent(size);
       for (std::size_t line = 0; line < cell.caption.size(); ++line) {
         const bool accented = cell.highlight && line + 1 == cell.caption.size();
         const std::string text = shorten(cell.caption[line], font, size, static_cast<double>(cell_width));
         draw_text(image, centre, baseline, text, font,
-                  {.size = size, .color = accented ? options_.accent : kInk, .horizontal = HorizontalAlign::center});
+                  {.size = size, .color = accented ? options_.accent : ink, .horizontal = HorizontalAlign::center});
         baseline += static_cast<double>(line_height);
       }
     }
@@ -132,11 +133,11 @@ class ImageGrid {
   void write(const std::filesystem::path& path) const { write_png(render(), path); }
 
  private:
-  static constexpr Color kInk{38, 38, 38};
-  static constexpr Color kSoftInk{89, 89, 89};
-  static constexpr Index kMargin = 24;
-  static constexpr Index kGap = 20;
-  static constexpr Index kFrame = 4;
+  static constexpr Color ink{38, 38, 38};
+  static constexpr Color soft_ink{89, 89, 89};
+  static constexpr Index margin = 24;
+  static constexpr Index gap = 20;
+  static constexpr Index frame_width = 4;
 
   struct Cell {
     Image image;

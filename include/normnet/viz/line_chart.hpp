@@ -100,10 +100,10 @@ class LineChart {
   void write(const std::filesystem::path& path) const { write_png(render(), path); }
 
  private:
-  static constexpr Color kInk{38, 38, 38};
-  static constexpr Color kSoftInk{89, 89, 89};
-  static constexpr Color kAxis{140, 140, 140};
-  static constexpr Color kGrid{232, 232, 232};
+  static constexpr Color ink{38, 38, 38};
+  static constexpr Color soft_ink{89, 89, 89};
+  static constexpr Color axis_color{140, 140, 140};
+  static constexpr Color grid_color{232, 232, 232};
 
   struct Axis {
     double low = 0;
@@ -222,25 +222,25 @@ class LineChart {
     const double top = static_cast<double>(layout.frame.y);
     const auto sharp = [](double at) { return std::floor(at) + 0.5; };  // a line of one pixel fills exactly one pixel
 
-    TextStyle tick_style{.size = layout.tick_size(), .color = kSoftInk};
+    TextStyle tick_style{.size = layout.tick_size(), .color = soft_ink};
     tick_style.horizontal = HorizontalAlign::right;
     tick_style.vertical = VerticalAlign::middle;
     for (std::size_t i = 0; i < layout.y.ticks.values.size(); ++i) {
       const double y = sharp(layout.position(layout.x.low, layout.y.ticks.values[i]).y);
-      image.draw_line({left, y}, {layout.right(), y}, thin, kGrid);
+      image.draw_line({left, y}, {layout.right(), y}, thin, grid_color);
       draw_text(image, left - 12 * unit, y, layout.y.ticks.labels[i], font, tick_style);
     }
     tick_style.horizontal = HorizontalAlign::center;
     tick_style.vertical = VerticalAlign::top;
     for (std::size_t i = 0; i < layout.x.ticks.values.size(); ++i) {
       const double x = sharp(layout.position(layout.x.ticks.values[i], layout.y.low).x);
-      image.draw_line({x, top}, {x, layout.bottom()}, thin, kGrid);
+      image.draw_line({x, top}, {x, layout.bottom()}, thin, grid_color);
       draw_text(image, x, layout.bottom() + 14 * unit, layout.x.ticks.labels[i], font, tick_style);
     }
-    image.draw_line({left + 0.5, top}, {left + 0.5, layout.bottom() + 0.5}, thin, kAxis);
-    image.draw_line({left + 0.5, layout.bottom() + 0.5}, {layout.right(), layout.bottom() + 0.5}, thin, kAxis);
+    image.draw_line({left + 0.5, top}, {left + 0.5, layout.bottom() + 0.5}, thin, axis_color);
+    image.draw_line({left + 0.5, layout.bottom() + 0.5}, {layout.right(), layout.bottom() + 0.5}, thin, axis_color);
 
-    TextStyle label_style{.size = layout.label_size(), .color = kInk, .horizontal = HorizontalAlign::center};
+    TextStyle label_style{.size = layout.label_size(), .color = ink, .horizontal = HorizontalAlign::center};
     const double label_y = static_cast<double>(options_.height) - 30 * unit;
     draw_text(image, (left + layout.right()) / 2, label_y, options_.x_label, font, label_style);
     label_style.vertical = VerticalAlign::top;
@@ -249,7 +249,7 @@ class LineChart {
     const double title_x = 32 * unit;
     const std::string title =
         shorten(options_.title, font, layout.title_size(), static_cast<double>(options_.width) - 2 * title_x);
-    draw_text(image, title_x, 62 * unit, title, font, {.size = layout.title_size(), .color = kInk});
+    draw_text(image, title_x, 62 * unit, title, font, {.size = layout.title_size(), .color = ink});
   }
 
   void draw_series(Image& image, const Layout& layout, const Series& series) const {
@@ -331,10 +331,10 @@ class LineChart {
     const auto strokes = polyline_strokes(sample, series.dashed ? DashPattern{dash, 0.4 * dash} : DashPattern{}, image.bounds());
     image.draw_segments(strokes, layout.thickness(), *series.color, image.bounds());
     if (marked(series)) image.draw_disc({(start + end) / 2, y}, layout.marker_radius(), *series.color);
-    TextStyle style{.size = layout.entry_size, .color = kInk, .vertical = VerticalAlign::middle};
+    TextStyle style{.size = layout.entry_size, .color = ink, .vertical = VerticalAlign::middle};
     const std::string name = shorten(series.name, options_.font, style.size, layout.name_width);
     draw_text(image, end + layout.text_gap(), y, name, options_.font, style);
-    style.color = kSoftInk;
+    style.color = soft_ink;
     draw_text(image, end + 2 * layout.text_gap() + layout.name_width, y, last_value(series), options_.font, style);
 
     // A thin line leads from the last point to its entry, where there is nothing in between that it could cross.
@@ -344,7 +344,7 @@ class LineChart {
     const bool ends_at_the_right = point.x > layout.right() - 0.06 * static_cast<double>(layout.frame.width);
     if (ends_at_the_right && visible_part({point, point}, layout.frame)) {
       image.draw_line({point.x + 6 * layout.unit, point.y}, {start - 6 * layout.unit, y}, 1.3 * layout.unit,
-                      mix(kWhite, *series.color, 0.6));
+                      mix(white, *series.color, 0.6));
     }
   }
 

@@ -25,7 +25,8 @@
 
 namespace normnet {
 
-/// Writes the picture as an 8-bit RGB PNG. As every file it is written whole or not at all. Throws Error `cannot write "<path>": <reason>`.
+/// Writes the picture as an 8-bit RGB PNG. As every file it is written whole or not at all.
+/// Throws Error `cannot write "<path>": <reason>`.
 inline void write_png(const Image& image, const std::filesystem::path& path) {
   const auto refuse = [&path](const auto& reason) { fail("cannot write \"", path.string(), "\": ", reason); };
   constexpr Index largest = Index{1} << 29;  // the encoder counts in int and doubles its buffers

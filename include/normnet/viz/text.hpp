@@ -18,7 +18,7 @@ enum class VerticalAlign { top, middle, baseline };
 /// How draw_text draws. `size` is in pixels per em; `upwards` turns the text by 90 degrees, so that it reads from bottom to top.
 struct TextStyle {
   double size = 16;
-  Color color = kBlack;
+  Color color = black;
   HorizontalAlign horizontal = HorizontalAlign::left;
   VerticalAlign vertical = VerticalAlign::baseline;
   bool upwards = false;

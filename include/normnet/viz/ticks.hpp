@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/core/error.hpp>
+#include <normnet/core/format.hpp>
 #include <normnet/core/shape.hpp>
 
 #include <algorithm>
@@ -32,12 +33,6 @@ inline std::string scientific(double value) {
   const std::size_t digits = text[exponent] == '-' ? exponent + 1 : exponent;
   while (text[digits] == '0' && digits + 1 < text.size()) text.erase(digits, 1);
   return text;
-}
-
-inline std::string fixed(double value, int decimals) {
-  std::array<char, 512> buffer{};
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::fixed, decimals).ptr;
-  return {buffer.data(), end};
 }
 
 }  // namespace detail
@@ -79,7 +74,7 @@ inline Ticks nice_ticks(double low, double high, Index intervals, bool whole = f
   for (const double tick : ticks.values) {
     const bool plain = largest < 1e6 && largest >= 1e-3;
     const int decimals = plain ? std::max(0, -exponent) : 0;
-    ticks.labels.push_back(plain || tick == 0 ? detail::fixed(tick, decimals) : detail::scientific(tick));
+    ticks.labels.push_back(plain || tick == 0 ? fixed(tick, decimals) : detail::scientific(tick));
   }
   return ticks;
 }
@@ -94,7 +89,7 @@ inline std::string readable(double value) {
   std::from_chars(buffer.data(), end, rounded);
   const int exponent = static_cast<int>(std::floor(std::log10(std::abs(rounded))));
   if (exponent < -4 || exponent > 5) return detail::scientific(rounded);
-  return detail::fixed(value, std::max(0, 3 - exponent));
+  return fixed(value, std::max(0, 3 - exponent));
 }
 
 /// The range of an axis for data within [low, high]: a margin of `share` of the data's range on both sides, so that no line runs

@@ -7,16 +7,17 @@
 #include <algorithm>
 #include <vector>
 
-// All three passes are matrix products in which one factor is a list of offsets instead of a matrix. With k = (channel, tap), the pixel p
-// of an image needs x at p + offset[k]; because the lanes hold whole images and a border of zeros surrounds each plane, that is one load,
-// always in bounds:
+// All three passes are matrix products in which one factor is a list of offsets instead of a matrix. With k = (channel, tap), the
+// pixel p of an image needs x at p + offset[k]; because the lanes hold whole images and a border of zeros surrounds each plane,
+// that is one load, always in bounds:
 //
 //     forward           y[o](p)  = bias[o] + sum over k of weight[o][k] * x(p + offset[k])
 //     input gradient    dx[c](q) =           sum over k of weight[k][c] * dy(q + offset[k])        k = (output channel, tap)
 //     weight gradient   dw[o][k] =           sum over p of dy[o](p)     * x(p + offset[k])
 //
-// A register tile computes a few channels times a few pixels (or a few channels times a few k) at once, so that every load is used several
-// times. What is left over at an edge is covered by a tile that overlaps the one before: it writes the same values again.
+// A register tile computes a few channels times a few pixels (or a few channels times a few k) at once, so that every load is
+// used several times. What is left over at an edge is covered by a tile that overlaps the one before: it writes the same values
+// again.
 namespace normnet::inline NORMNET_ABI::kernels {
 
 /// The pixels (i, j), 0 <= i < rows and 0 <= j < columns, of a plane that stand at origin + step * (i, j).
@@ -29,8 +30,8 @@ struct PixelGrid {
   Index size() const { return rows * columns; }
 };
 
-/// The channels that a register tile covers: the largest tile that wastes least, in units of a multiplication; each tile costs about one
-/// more for its loads.
+/// The channels that a register tile covers: the largest tile that wastes least, in units of a multiplication; each tile costs
+/// about one more for its loads.
 constexpr int channels_per_tile(Index channels) {
   constexpr int largest = simd_registers >= 32 ? 6 : 5;
   int best = 1;
@@ -174,7 +175,8 @@ void correlate(const Correlation<T>& job, const Batch<T>& x, Batch<T>& y) {
       if (end - begin < at_once) {
         for (Index p = begin; p < end; ++p) correlate_pixels<channels, 1>(job, x, y, block, p);
       } else {
-        for (Index p = begin; p < end; p += at_once) correlate_pixels<channels, at_once>(job, x, y, block, std::min(p, end - at_once));
+        for (Index p = begin; p < end; p += at_once)
+          correlate_pixels<channels, at_once>(job, x, y, block, std::min(p, end - at_once));
       }
     });
   });
@@ -221,8 +223,8 @@ void conv_direct_forward(const ConvGeometry& conv, const Batch<T>& x, const T* w
 
 /// dx = the gradient with respect to x. dy needs a border of conv_gradient_halo().
 ///
-/// Input pixel q meets output pixel (q + P - u D) / S through tap u wherever that division has no remainder. So the pixels with the same
-/// remainder of q / S share their taps: S x S correlations, each over the dy of every pixel and the taps that fit.
+/// Input pixel q meets output pixel (q + P - u D) / S through tap u wherever that division has no remainder. So the pixels with
+/// the same remainder of q / S share their taps: S x S correlations, each over the dy of every pixel and the taps that fit.
 template <class T>
 void conv_direct_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, const T* weight, Batch<T>& dx) {
   const Index taps = conv.taps(), columns = conv.in_per_group() * taps;
@@ -265,8 +267,8 @@ struct Strip {
   Index first_row, last_row;
 };
 
-/// Cuts a batch of planes into strips of a few hundred pixels: long enough for the sum over the lanes at the end of each not to count,
-/// short enough to stay in the cache. They depend on the extents alone, never on the number of threads.
+/// Cuts a batch of planes into strips of a few hundred pixels: long enough for the sum over the lanes at the end of each not to
+/// count, short enough to stay in the cache. They depend on the extents alone, never on the number of threads.
 inline std::vector<Strip> strips(Index blocks, Index rows, Index columns) {
   constexpr Index pixels = 448;
   const Index blocks_at_once = std::max<Index>(1, pixels / std::max<Index>(1, rows * columns));
@@ -280,10 +282,17 @@ inline std::vector<Strip> strips(Index blocks, Index rows, Index columns) {
   return all;
 }
 
-/// One register tile of the weight gradient over one strip: result[o * row + k] = sum over pixels and lanes of dy[o] * x(p + offset[k]).
+/// Where a tile of the weight gradient stands, and which of its channels the tile before has written already.
+struct WeightTile {
+  Index in_channel, out_channel;  // the first of each
+  Index skip;
+};
+
+/// One register tile of the weight gradient over one strip: result[o * result_stride + k] = sum over pixels and lanes of
+/// dy[o] * x(p + offset[k]), for every channel o of the tile but the skipped ones: another thread may be writing those.
 template <int Channels, int Columns, class T>
-void weight_gradient_tile(const ConvGeometry& conv, const Strip& strip, const Batch<T>& x, const Batch<T>& dy, Index in_channel,
-                          Index out_channel, const Index* offset, T* result, Index result_stride) {
+void weight_gradient_tile(const ConvGeometry& conv, const Strip& strip, const Batch<T>& x, const Batch<T>& dy,
+                          const WeightTile& tile, const Index* offset, T* result, Index result_stride) {
   Pack<T> total[Channels][Columns];
 #pragma GCC unroll 6
   for (int o = 0; o < Channels; ++o) {
@@ -295,8 +304,8 @@ void weight_gradient_tile(const ConvGeometry& conv, const Strip& strip, const Ba
     for (Index row = strip.first_row; row < strip.last_row; ++row) {
       const Pack<T>* gradient[Channels];
       const Pack<T>* input[Columns];
-      for (int o = 0; o < Channels; ++o) gradient[o] = dy.row(block, out_channel + o, row);
-      for (int k = 0; k < Columns; ++k) input[k] = x.row(block, in_channel, row * conv.stride.height) + offset[k];
+      for (int o = 0; o < Channels; ++o) gradient[o] = dy.row(block, tile.out_channel + o, row);
+      for (int k = 0; k < Columns; ++k) input[k] = x.row(block, tile.in_channel, row * conv.stride.height) + offset[k];
       for (Index j = 0; j < width; ++j) {
         Pack<T> g[Channels];
 #pragma GCC unroll 6
@@ -312,13 +321,15 @@ void weight_gradient_tile(const ConvGeometry& conv, const Strip& strip, const Ba
   }
 #pragma GCC unroll 6
   for (int o = 0; o < Channels; ++o) {
+    if (o < tile.skip) continue;
 #pragma GCC unroll 9
     for (int k = 0; k < Columns; ++k) result[o * result_stride + k] = sum(total[o][k]);
   }
 }
 
-/// Adds the gradient with respect to the weight to dweight. x needs a border of the convolution's padding; padding lanes are zero in dy.
-/// Each strip has a partial sum of its own, and these are added in their order, so no bit depends on the number of threads.
+/// Adds the gradient with respect to the weight to dweight. x needs a border of the convolution's padding; padding lanes are zero
+/// in dy. Each strip has a partial sum of its own, and these are added in their order, so no bit depends on the number of
+/// threads.
 template <class T>
 void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const Batch<T>& dy, T* dweight) {
   const std::vector<Index> offset = column_offsets(conv, x.channel_stride(), x.row_stride());
@@ -332,19 +343,20 @@ void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
     const Index tiles = (conv.out_per_group() + channels - 1) / channels;
     const Index cost = columns * channels * dy.plane() * dy.blocks() / std::max<Index>(1, static_cast<Index>(parts.size()));
     parallel_for_2d(static_cast<Index>(parts.size()), conv.groups * tiles, cost, [&](Index part, Index group_tile) {
-      const Index g = group_tile / tiles;
-      const Index in = g * conv.in_per_group();
-      const Index out = g * conv.out_per_group() + std::min(group_tile % tiles * channels, conv.out_per_group() - channels);
+      const Index g = group_tile / tiles, next = group_tile % tiles * channels;
+      const Index start = std::min(next, conv.out_per_group() - channels);
+      const WeightTile where{g * conv.in_per_group(), g * conv.out_per_group() + start, next - start};
       const Strip& strip = parts[static_cast<std::size_t>(part)];
-      T* result = partial.data() + part * weights + out * columns;
+      T* result = partial.data() + part * weights + where.out_channel * columns;
       if (columns < at_once) {
         for (Index k = 0; k < columns; ++k) {
-          weight_gradient_tile<channels, 1>(conv, strip, x, dy, in, out, &offset[static_cast<std::size_t>(k)], result + k, columns);
+          weight_gradient_tile<channels, 1>(conv, strip, x, dy, where, &offset[static_cast<std::size_t>(k)], result + k, columns);
         }
       } else {
-        for (Index start = 0; start < columns; start += at_once) {
-          const Index k = std::min(start, columns - at_once);
-          weight_gradient_tile<channels, at_once>(conv, strip, x, dy, in, out, &offset[static_cast<std::size_t>(k)], result + k, columns);
+        for (Index column = 0; column < columns; column += at_once) {
+          const Index k = std::min(column, columns - at_once);
+          weight_gradient_tile<channels, at_once>(conv, strip, x, dy, where, &offset[static_cast<std::size_t>(k)], result + k,
+                                                  columns);
         }
       }
     });

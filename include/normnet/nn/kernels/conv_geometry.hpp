@@ -12,7 +12,8 @@ namespace normnet {
 ///
 ///     y[n, o, i, j] = bias[o] + sum over c, u, v of weight[o, c, u, v] * x[n, g C/G + c, i S + u D - P, j S + v D - P]
 ///
-/// with o in group g = o / (O/G), c in [0, C/G), zeros outside of x, and S, D, P the stride, dilation and padding of that direction.
+/// with o in group g = o / (O/G), c in [0, C/G), zeros outside of x, and S, D, P the stride, dilation and padding of that
+/// direction.
 struct ConvGeometry {
   Index in_channels = 0;
   Index out_channels = 0;

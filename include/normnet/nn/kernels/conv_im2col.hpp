@@ -9,8 +9,8 @@
 #include <algorithm>
 #include <vector>
 
-// In lane layout the columns of a block are rows of packs, and a matrix of K x (pixels * lanes) holds those of many pixels of all images of
-// the block at once. A product then costs one GEMM per group and run of rows:
+// In lane layout the columns of a block are rows of packs, and a matrix of K x (pixels * lanes) holds those of many pixels of all
+// images of the block at once. A product then costs one GEMM per group and run of rows:
 //
 //     forward           Y  = W  * columns(X)        O/G x (pixels * lanes)
 //     input gradient    columns(dX) = W^T * dY      then added back to the pixels that they came from
@@ -22,7 +22,9 @@ namespace normnet::inline NORMNET_ABI::kernels {
 template <class T>
 using RowMajor = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 
-/// Keeps Eigen on one thread while it lives: a product that Eigen spreads over threads is blocked, and so rounded, by their number.
+/// Keeps Eigen on one thread while it lives: a product that Eigen spreads over threads is blocked, and so rounded, by their
+/// number. The setting is the whole program's: code that calls Eigen's products from other threads meanwhile runs on one thread,
+/// too.
 class SingleThreadedEigen {
  public:
   SingleThreadedEigen() : threads_(Eigen::nbThreads()) { Eigen::setNbThreads(1); }
@@ -52,9 +54,8 @@ class PackMatrix {
 
   /// The first `rows` rows and `packs` packs of each.
   auto scalars(Index rows, Index packs) {
-    return Eigen::Map<RowMajor<T>, Eigen::Aligned64, Eigen::OuterStride<>>(reinterpret_cast<T*>(memory_.data()), rows,
-                                                                          packs * Pack<T>::lanes,
-                                                                          Eigen::OuterStride<>(packs_ * Pack<T>::lanes));
+    return Eigen::Map<RowMajor<T>, Eigen::Aligned64, Eigen::OuterStride<>>(
+        reinterpret_cast<T*>(memory_.data()), rows, packs * Pack<T>::lanes, Eigen::OuterStride<>(packs_ * Pack<T>::lanes));
   }
 
  private:
@@ -62,7 +63,8 @@ class PackMatrix {
   std::vector<Pack<T>, AlignedAllocator<Pack<T>>> memory_;
 };
 
-/// Writes the columns of group g for output rows [first, last) of a block: row k = (channel, tap), then (output row, output column).
+/// Writes the columns of group g for output rows [first, last) of a block: row k = (channel, tap), then (output row, output
+/// column).
 template <class T>
 void im2col(const ConvGeometry& conv, const Batch<T>& x, Index block, Index g, Index first, Index last, Index out_width,
             PackMatrix<T>& columns) {
@@ -83,7 +85,8 @@ void im2col(const ConvGeometry& conv, const Batch<T>& x, Index block, Index g, I
 
 /// Adds columns back to the pixels that im2col read; what it read from the border is dropped.
 template <class T>
-void col2im(const ConvGeometry& conv, PackMatrix<T>& columns, Index block, Index g, Index first, Index last, Index out_width, Batch<T>& dx) {
+void col2im(const ConvGeometry& conv, PackMatrix<T>& columns, Index block, Index g, Index first, Index last, Index out_width,
+            Batch<T>& dx) {
   Index k = 0;
   for (Index c = 0; c < conv.in_per_group(); ++c) {
     for (Index u = 0; u < conv.kernel.height; ++u) {
@@ -103,9 +106,10 @@ void col2im(const ConvGeometry& conv, PackMatrix<T>& columns, Index block, Index
   }
 }
 
-/// Copies rows [first, last) of the channels of group g between a batch and a matrix of one row a channel.
+/// Copies rows [first, last) of some channels of a block to a matrix of one row a channel.
 template <class T>
-void gather_rows(const Batch<T>& batch, Index block, Index first_channel, Index channels, Index first, Index last, PackMatrix<T>& matrix) {
+void gather_rows(const Batch<T>& batch, Index block, Index first_channel, Index channels, Index first, Index last,
+                 PackMatrix<T>& matrix) {
   for (Index c = 0; c < channels; ++c) {
     Pack<T>* target = matrix.row(c);
     for (Index i = first; i < last; ++i, target += batch.width()) {
@@ -163,8 +167,8 @@ void conv_im2col_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, co
   });
 }
 
-/// Adds the gradient with respect to the weight to dweight, from partial sums over fixed strips. x needs a border of the convolution's
-/// padding; padding lanes are zero in dy.
+/// Adds the gradient with respect to the weight to dweight, from partial sums over fixed strips. x needs a border of the
+/// convolution's padding; padding lanes are zero in dy.
 template <class T>
 void conv_im2col_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const Batch<T>& dy, T* dweight) {
   const SingleThreadedEigen serial;

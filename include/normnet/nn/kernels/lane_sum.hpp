@@ -22,8 +22,8 @@ NORMNET_INLINE Pack<T> row_sum(Index count, F f) {
   return (a + b) + (c + d);
 }
 
-/// One sum per lane, in double whatever the scalar: a row is summed in T, rows are summed here, so that the error of a sum over a batch
-/// of a hundred thousand floats stays that of one row.
+/// One sum per lane, in double whatever the scalar: a row is summed in T, rows are summed here, so that the error of a sum over a
+/// batch of a hundred thousand floats stays that of one row.
 template <class T>
 class LaneSum {
  public:
@@ -56,8 +56,8 @@ class LaneSum {
   std::array<double, static_cast<std::size_t>(lanes)> sum_{};
 };
 
-/// Adds, for every channel, the sum over images and pixels to total[channel]: the gradient of a bias. Padding lanes must be zero or are
-/// left out all the same.
+/// Adds, for every channel, the sum over images and pixels to total[channel]: the gradient of a bias. Padding lanes must be zero
+/// or are left out all the same.
 template <class T>
 void add_channel_sums(const Batch<T>& batch, T* total) {
   parallel_for(batch.channels(), batch.blocks() * batch.plane(), [&](Index c) {

@@ -32,8 +32,8 @@ struct Statistics {
   double variance;
 };
 
-/// Mean and 1 / sqrt(variance + eps), one per lane. The mean is kept in two parts: rounded to T alone, a mean of 10,000 would be wrong by
-/// more than a spread of 0.001.
+/// Mean and 1 / sqrt(variance + eps), one per lane. The mean is kept in two parts: rounded to T alone, a mean of 10,000 would be
+/// wrong by more than a spread of 0.001.
 template <class T>
 struct Moments {
   Pack<T> mean, mean_rest, rstd;
@@ -62,9 +62,9 @@ NORMNET_INLINE Pack<T> sum_of(const Pack<T>* x, Index width) {
   return row_sum<T>(width, [&](Index i) { return x[i]; });
 }
 
-/// Sums of the distances of pixels from an estimate of their mean, and of the squares: the second of two passes. The first pass sums floats
-/// as large as the mean; the small distances say exactly how far off it was, and the variance does not cancel as sum(x^2) - mean^2 would
-/// (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983).
+/// Sums of the distances of pixels from an estimate of their mean, and of the squares: the second of two passes. The first pass
+/// sums floats as large as the mean; the small distances say exactly how far off it was, and the variance does not cancel as
+/// sum(x^2) - mean^2 would (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983).
 template <class T>
 struct SpreadSums {
   LaneSum<T> distance, square;
@@ -86,7 +86,8 @@ inline Statistics corrected(double estimate, double sum_of_distances, double sum
 
 /// Statistics of a region of each image of a block, one per lane.
 template <class T>
-std::array<Statistics, static_cast<std::size_t>(Pack<T>::lanes)> statistics_per_image(const Batch<T>& x, Index block, const Region& region) {
+std::array<Statistics, static_cast<std::size_t>(Pack<T>::lanes)> statistics_per_image(const Batch<T>& x, Index block,
+                                                                                      const Region& region) {
   const double count = static_cast<double>(region.pixels(x.width()));
   LaneSum<T> sum;
   region.for_each_row([&](Index c, Index y) { sum.add(sum_of(x.row(block, c, y), x.width())); });
@@ -106,7 +107,11 @@ template <class T>
 Moments<T> moments_per_image(const Batch<T>& x, Index block, const Region& region, double eps) {
   const auto statistics = statistics_per_image(x, block, region);
   Moments<T> moments;
-  for (int lane = 0; lane < Pack<T>::lanes; ++lane) moments.set(lane, statistics[static_cast<std::size_t>(lane)], eps);
+  for (int lane = 0; lane < Pack<T>::lanes; ++lane) {
+    // A blank image has no variance: with an eps of 0 its lane would not stay finite.
+    const bool blank = lane >= x.images_in(block);
+    moments.set(lane, blank ? Statistics{0, 1} : statistics[static_cast<std::size_t>(lane)], eps);
+  }
   return moments;
 }
 
@@ -152,8 +157,9 @@ struct GradientSums {
 
 /// One row of dx = rstd * (weight * dy - mean_g - xhat * mean_g_xhat).
 template <class T>
-NORMNET_INLINE void normalize_row_backward(const Pack<T>* x, const Pack<T>* dy, Pack<T>* dx, Index width, const Moments<T>& moments,
-                                           T weight, const Pack<T>& mean_g, const Pack<T>& mean_g_xhat) {
+NORMNET_INLINE void normalize_row_backward(const Pack<T>* x, const Pack<T>* dy, Pack<T>* dx, Index width,
+                                           const Moments<T>& moments, T weight, const Pack<T>& mean_g,
+                                           const Pack<T>& mean_g_xhat) {
   const Pack<T> scale(weight);
   for (Index i = 0; i < width; ++i) {
     dx[i] = moments.rstd * ((scale * dy[i] - mean_g) - moments.normalized(x[i]) * mean_g_xhat);

@@ -1,13 +1,16 @@
-// Numbers as text, the same in every locale.
+// Numbers and tables as text, the same in every locale.
 #pragma once
 
 #include <normnet/core/error.hpp>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace normnet {
 
@@ -55,6 +58,25 @@ inline std::string right_aligned(const std::string& text, std::size_t width) {
 /// The same with the blanks after it.
 inline std::string left_aligned(const std::string& text, std::size_t width) {
   return text + std::string(width > text.size() ? width - text.size() : 0, ' ');
+}
+
+/// The rows of cells as lines of equal length: every column as wide as its widest cell, two blanks between columns. The first
+/// `left_columns` are aligned to the left, the others to the right. Throws Error when a row has not as many cells as the first.
+inline std::vector<std::string> aligned_table(const std::vector<std::vector<std::string>>& rows, std::size_t left_columns) {
+  std::vector<std::size_t> widths(rows.empty() ? 0 : rows.front().size());
+  for (const auto& row : rows) {
+    if (row.size() != widths.size()) fail("aligned_table: expected rows of ", widths.size(), " cells, got ", row.size());
+    for (std::size_t column = 0; column < row.size(); ++column) widths[column] = std::max(widths[column], row[column].size());
+  }
+  std::vector<std::string> lines;
+  for (const auto& row : rows) {
+    std::string& line = lines.emplace_back();
+    for (std::size_t column = 0; column < row.size(); ++column) {
+      if (column > 0) line += "  ";
+      line += column < left_columns ? left_aligned(row[column], widths[column]) : right_aligned(row[column], widths[column]);
+    }
+  }
+  return lines;
 }
 
 }  // namespace normnet
