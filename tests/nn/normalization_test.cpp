@@ -118,7 +118,7 @@ TEST_CASE("batch norm follows running statistics and uses them in evaluation", "
   BatchNorm2d<double> layer({.channels = 6, .momentum = 0.25});
   randomize(layer);
   std::vector<double> mean(6, 0), var(6, 1);
-  for (const std::uint64_t step : {1, 2, 3}) {
+  for (const std::uint64_t step : {1U, 2U, 3U}) {
     const Tensor<double> x = test::random_tensor<double>(image_shape, step, -1, static_cast<double>(step));
     forward(layer, x);
     for (Index c = 0; c < 6; ++c) {
