@@ -147,9 +147,8 @@ class Conv2d final : public Layer<T> {
     return {o.in_channels, o.out_channels, o.kernel_size, o.stride, o.padding, o.dilation, o.groups};
   }
 
-  // In float on one AVX-512 core, direct is 1.0 to 4 times as fast as im2col with up to 64 channels and outputs of 14x14 pixels
-  // and more, and 0.8 to 1.3 times with 128 to 512 channels. Where im2col wins clearly, on outputs of 3x3 pixels and fewer, a
-  // small model spends little.
+  // `automatic` is direct: the faster one for the channels and planes in which small models spend their time, though not for
+  // outputs of a few pixels.
   bool uses_im2col() const { return options_.algorithm == ConvAlgorithm::im2col; }
 
   Options options_;
