@@ -80,12 +80,16 @@ inline void train(const Options& options, const Data& data, std::uint64_t seed, 
                   const std::function<void()>& after_epoch) {
   using namespace normnet;
   const Recipe& recipe = *options.recipe;
+  const Training& training = recipe.training_of(result.norm);
   const bool first_seed = result.runs.empty();
   const std::string seed_text = std::to_string(seed);
   result.runs.push_back({.labels = {{"recipe", recipe.name}, {"norm", result.norm.name}, {"seed", seed_text}}});
 
   auto net = make_network(options, result.norm, seed);
-  SGD<float> optimizer(net.parameters(), {.lr = options.learning_rate, .momentum = recipe.momentum});
+  SGD<float> optimizer(net.parameters(),
+                       {.lr = options.learning_rate, .momentum = recipe.momentum, .l1_penalty = training.l1_penalty});
+  const Index steps_per_epoch = (data.images.train.size() + options.batch_size - 1) / options.batch_size;
+  const RunningSchedule schedule = start_schedule(training.schedule, optimizer, options.epochs * steps_per_epoch);
   Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
   ProgressBar::Options progress;
   progress.title = left_aligned(result.norm.name, 4) + (options.seeds.size() > 1 ? "  seed " + seed_text : "");
@@ -96,6 +100,8 @@ inline void train(const Options& options, const Data& data, std::uint64_t seed, 
                .seed = seed,
                .normalize = recipe.normalize,
                .augment = recipe.augment,
+               .scheduler = schedule.scheduler.get(),
+               .scheduler_interval = schedule.interval,
                .on_epoch_end =
                    [&](const EpochRecord& epoch) {
                      result.runs.back().epochs.push_back(epoch);

@@ -19,7 +19,7 @@ struct Norm {
   Kind kind = Kind::none;
   /// Of group norm; without a value, as many as the recipe says.
   std::optional<Index> groups = std::nullopt;
-  /// As it was asked for: "bn", "gn", "gn:8", "ln", "in" or "none".
+  /// As it was asked for: "bn", "gn", "gn:8", "ln", "in", "none", or a name that one recipe alone knows.
   std::string name = "none";
 
   /// For file names: "gn8" for "gn:8".
@@ -41,7 +41,10 @@ struct Norm {
   }
 };
 
-/// The normalization of that name; nothing for an unknown one.
+/// The names that every recipe knows: for messages.
+inline constexpr const char* usual_norm_names = "bn, gn, gn:GROUPS, ln, in or none";
+
+/// The normalization of that name; nothing for one that is none of the usual.
 inline std::optional<Norm> parse_norm(const std::string& name) {
   if (name == "bn") return Norm{.kind = Norm::Kind::batch, .name = name};
   if (name == "gn") return Norm{.kind = Norm::Kind::group, .name = name};

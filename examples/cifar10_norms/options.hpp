@@ -47,7 +47,7 @@ struct Options {
 inline std::optional<Options> parse_options(int argc, char** argv) {
   Options options;
   std::string recipe = "era", out;
-  std::vector<std::string> norms{"bn", "gn", "ln"};
+  std::vector<std::string> norms;
   std::vector<std::string> seeds{"1"};
   std::optional<Index> epochs, batch_size;
   std::optional<double> learning_rate;
@@ -59,7 +59,7 @@ inline std::optional<Options> parse_options(int argc, char** argv) {
   app.get_formatter()->column_width(26);
   app.set_help_flag("-h,--help", "Print this and exit");
   app.add_option("--recipe", recipe, "The published experiment: " + recipe_names())->type_name("NAME")->capture_default_str();
-  app.add_option("--norm", norms, "bn, gn, gn:GROUPS, ln, in or none; several with commas [bn,gn,ln]")
+  app.add_option("--norm", norms, all_norm_names() + "; several with commas [the recipe's]")
       ->type_name("NORM[,...]")
       ->delimiter(',');
   app.add_option("--data", data, "The folder of the CIFAR-10 .bin files [$NORMNET_DATA, or data/cifar-10-batches-bin]")
@@ -67,7 +67,7 @@ inline std::optional<Options> parse_options(int argc, char** argv) {
   app.add_flag("--synthetic", options.synthetic, "Computed textures in place of CIFAR-10; their accuracies mean nothing else");
   app.add_option("--epochs", epochs, "Times over the training images [the recipe's]")->type_name("N");
   app.add_option("--batch-size", batch_size, "Images in a training step [the recipe's]")->type_name("N");
-  app.add_option("--lr", learning_rate, "Learning rate [the recipe's]")->type_name("X");
+  app.add_option("--lr", learning_rate, "Learning rate; of one cycle, the highest [the recipe's]")->type_name("X");
   app.add_option("--seed", seeds, "Draws parameters, order and dropout; several seeds give mean and spread [1]")
       ->type_name("S[,...]")
       ->delimiter(',');
@@ -92,10 +92,11 @@ inline std::optional<Options> parse_options(int argc, char** argv) {
   };
   options.recipe = find_recipe(recipe);
   if (options.recipe == nullptr) refuse("--recipe: expected one of ", recipe_names(), ", got \"", recipe, "\"");
+  if (norms.empty()) norms = options.recipe->norms;
   std::set<std::string> given;
   for (const std::string& name : norms) {
-    const std::optional<Norm> norm = parse_norm(name);
-    if (!norm) refuse("--norm: expected bn, gn, gn:GROUPS, ln, in or none, got \"", name, "\"");
+    const std::optional<Norm> norm = options.recipe->find_norm(name);
+    if (!norm) refuse("--norm: expected ", options.recipe->norm_names(), ", got \"", name, "\"");
     if (!given.insert(name).second) refuse("--norm: ", name, " is given twice");
     options.norms.push_back(*norm);
   }

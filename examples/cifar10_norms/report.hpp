@@ -117,7 +117,10 @@ class Report {
     const auto published = [&](const NormResult& result) {
       const auto found = options_.recipe->published.find(result.norm.name);
       if (found == options_.recipe->published.end()) return Json();
-      return Json{{"train_acc", found->second.train}, {"test_acc", found->second.test}};
+      const Accuracies& accuracies = found->second;
+      return Json{{"train_acc", accuracies.train ? Json(*accuracies.train) : Json()},
+                  {"test_acc", accuracies.test},
+                  {"epoch", accuracies.epoch ? Json(*accuracies.epoch) : Json()}};
     };
     Json norms = Json::array();
     for (const NormResult& result : results) {

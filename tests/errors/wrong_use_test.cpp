@@ -291,7 +291,7 @@ std::vector<WrongUse> wrong_uses() {
        [] {
          command_line({"--recipe", "resnet"});
        },
-       "--recipe: expected one of era, got \"resnet\""},
+       "--recipe: expected one of era, tsai8, tsai8_head, eva6, dw, onecycle, got \"resnet\""},
       {"unknown norm",
        [] {
          command_line({"--norm", "bn,xn"});

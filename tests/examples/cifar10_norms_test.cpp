@@ -135,7 +135,8 @@ TEST_CASE("options that are not given are the recipe's", "[examples]") {
 }
 
 TEST_CASE("wrong options are one clear line", "[examples]") {
-  CHECK_THROWS_WITH(parse({"--recipe", "xyz"}), "--recipe: expected one of era, got \"xyz\"");
+  CHECK_THROWS_WITH(parse({"--recipe", "xyz"}),
+                    "--recipe: expected one of era, tsai8, tsai8_head, eva6, dw, onecycle, got \"xyz\"");
   CHECK_THROWS_WITH(parse({"--norm", "bn,foo"}), "--norm: expected bn, gn, gn:GROUPS, ln, in or none, got \"foo\"");
   CHECK_THROWS_WITH(parse({"--norm", "bn,gn,bn"}), "--norm: bn is given twice");
   CHECK_THROWS_WITH(parse({"--epochs", "0"}), "--epochs: expected at least 1, got 0");
