@@ -14,12 +14,13 @@ import torch
 from torch import nn
 
 
-def make_norm(kind, channels):
+def make_norm(kind, channels, groups=2):
+    """The norm of a kind; groups are those of "gn"."""
     if kind.startswith("gn:"):
         return nn.GroupNorm(int(kind[3:]), channels)
     return {
         "bn": lambda: nn.BatchNorm2d(channels),
-        "gn": lambda: nn.GroupNorm(2, channels),
+        "gn": lambda: nn.GroupNorm(groups, channels),
         "ln": lambda: nn.GroupNorm(1, channels),
         "in": lambda: nn.GroupNorm(channels, channels),
         "none": lambda: nn.Identity(),
@@ -40,7 +41,66 @@ def era(kind):
         *block(10, 20, 0), *block(20, 30, 0), *block(30, 40, 0), nn.AvgPool2d(1), *transition(40, 10), nn.Flatten())
 
 
-NETWORKS = {"era": era}
+def tsai8(kind, with_head=False):
+    only_at_the_end = kind == "ln"
+    first = 32 if only_at_the_end else 16
+
+    def block(inputs, outputs, kernel_size):
+        conv = nn.Conv2d(inputs, outputs, kernel_size, padding=kernel_size // 2)
+        return [conv, *([] if only_at_the_end else [make_norm(kind, outputs, groups=8)]), nn.ReLU()]
+
+    return nn.Sequential(
+        *block(3, first, 3), *block(first, 32, 3), *block(32, 16, 1), nn.MaxPool2d(2),
+        *block(16, 32, 3), *block(32, 32, 3), *block(32, 32, 3), *block(32, 16, 1), nn.MaxPool2d(2),
+        *block(16, 32, 3), *block(32, 32, 3), *block(32, 32, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+        *([nn.LayerNorm(32)] if only_at_the_end else []),
+        *([nn.Linear(32, 10)] if only_at_the_end or with_head else []))
+
+
+def eva6(kind):
+    """Without the L1 penalty of bn+l1, as in bench_training."""
+    return era("bn" if kind == "bn+l1" else kind)
+
+
+def dw(kind):
+    lnet = kind == "lnet"
+    width = 2 if lnet else 1
+
+    def norm_and_relu(channels):
+        return [make_norm("ln" if lnet else kind, channels), nn.ReLU()]
+
+    def conv(inputs, outputs, dilation=1, bias=False):
+        return [nn.Conv2d(inputs, outputs, 3, padding=1, dilation=dilation, bias=bias), *norm_and_relu(outputs)]
+
+    def pair():
+        inputs, between, outputs = 16 * width, 32 * width, 8 * width
+        expand = nn.Conv2d(inputs, between, 3, padding=1, groups=1 if lnet else inputs, bias=False)
+        return [expand, nn.Conv2d(between, outputs, 1, bias=False), *norm_and_relu(outputs)]
+
+    return nn.Sequential(
+        *conv(3, 16 * width, bias=True), *pair(), nn.MaxPool2d(2),
+        *conv(8 * width, 16 * width), *pair(), nn.MaxPool2d(2),
+        *conv(8 * width, 16 * width, dilation=2), *pair(), *conv(8 * width, 16 * width), nn.AvgPool2d(6), nn.Flatten(),
+        nn.Linear(16 * width, 10))
+
+
+def onecycle(kind):
+    def block(inputs, outputs, kernel_size, extent):
+        conv = nn.Conv2d(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=False)
+        layer_norm = nn.LayerNorm([outputs, extent, extent], elementwise_affine=False)
+        return [conv, layer_norm if kind == "ln" else make_norm(kind, outputs), nn.ReLU()]
+
+    return nn.Sequential(
+        *block(3, 12, 3, 32), *block(12, 32, 3, 32), *block(32, 10, 1, 32), nn.MaxPool2d(2),
+        *block(10, 32, 3, 16), *block(32, 32, 3, 16), *block(32, 32, 3, 16), *block(32, 10, 1, 16), nn.MaxPool2d(2),
+        *block(10, 32, 3, 8), *block(32, 32, 3, 8), *block(32, 32, 3, 8), nn.AdaptiveAvgPool2d(1),
+        nn.Conv2d(32, 10, 1, bias=False), nn.Flatten())
+
+
+# By the names of the recipes in examples/cifar10_norms.
+NETWORKS = {
+    "era": era, "tsai8": tsai8, "tsai8_head": lambda kind: tsai8(kind, with_head=True), "eva6": eva6, "dw": dw,
+    "onecycle": onecycle}
 
 
 def load(folder, count):
