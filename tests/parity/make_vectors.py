@@ -253,12 +253,11 @@ def schedules():
     ]
 
 
-# A small network, trained for ten steps on two batches of different size.
+# Small networks, trained for ten steps on two batches of different size.
 
 
-def trajectory():
-    seed("trajectory")
-    net = nn.Sequential(
+def plain_network():
+    return nn.Sequential(
         nn.Conv2d(3, 6, 3, padding=1),
         nn.BatchNorm2d(6),
         nn.ReLU(),
@@ -270,13 +269,40 @@ def trajectory():
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
         nn.Linear(6, 5),
-    ).double()
+    )
+
+
+def grouped_network():
+    """The recipe dw in little: a convolution for each channel with a 1x1 convolution right behind it, and a dilated one."""
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1),
+        nn.BatchNorm2d(4),
+        nn.ReLU(),
+        nn.Conv2d(4, 8, 3, padding=1, groups=4, bias=False),
+        nn.Conv2d(8, 6, 1, bias=False),
+        nn.BatchNorm2d(6),
+        nn.ReLU(),
+        nn.MaxPool2d(2),
+        nn.Conv2d(6, 8, 3, padding=1, dilation=2, bias=False),
+        nn.GroupNorm(1, 8),
+        nn.ReLU(),
+        nn.AvgPool2d(2),
+        nn.Flatten(),
+        nn.Linear(8, 5),
+    )
+
+
+def trajectory_case(label, network):
+    seed(label)
+    net = network().double()
+    norms = tuple(f"{i}." for i, layer in enumerate(net) if isinstance(layer, (nn.BatchNorm2d, nn.GroupNorm)))
     with torch.no_grad():
         for name, parameter in net.named_parameters():
-            if parameter.dim() > 1 or not name.startswith(("1.", "5.")):
+            if not name.startswith(norms):
                 parameter.copy_(grid(parameter.shape, limit=1, steps=32) / 2)
     batches = [(grid((n, 3, 9, 8), limit=1), torch.randint(0, 5, (n,))) for n in (11, 5)]
     case = {
+        "network": network.__name__,
         "parameters": named(net.named_parameters()),
         "batches": [{"images": plain(images), "labels": labels.tolist()} for images, labels in batches],
     }
@@ -296,7 +322,11 @@ def trajectory():
     case["parameters_after"] = named(net.named_parameters())
     case["buffers_after"] = named(net.named_buffers())
     case["outputs"] = plain(net(batches[0][0]))
-    return [case]
+    return case
+
+
+def trajectory():
+    return [trajectory_case("trajectory", plain_network), trajectory_case("grouped trajectory", grouped_network)]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-// normnet against PyTorch, in double: every layer, loss, optimizer and schedule, and a small network in training.
+// normnet against PyTorch, in double: every layer, loss, optimizer and schedule, and small networks in training.
 //
 // tests/parity/make_vectors.py wrote the files in tests/parity/vectors.
 #include "support/catch.hpp"
@@ -252,6 +252,42 @@ std::unique_ptr<Scheduler<double>> make_scheduler(const std::string& type, const
                                                            .three_phase = o.value("three_phase", false)});
 }
 
+// The networks of make_vectors.py, without its flattening before the last layer.
+
+Sequential<double> plain_network() {
+  Sequential<double> net;
+  net.add(Conv2d<double>({.in_channels = 3, .out_channels = 6, .kernel_size = 3, .padding = 1}), "0")
+      .add(BatchNorm2d<double>(6), "1")
+      .add(ReLU<double>(), "2")
+      .add(MaxPool2d<double>(2), "3")
+      .add(Conv2d<double>({.in_channels = 6, .out_channels = 8, .kernel_size = 3, .groups = 2, .bias = false}), "4")
+      .add(GroupNorm<double>(4, 8), "5")
+      .add(ReLU<double>(), "6")
+      .add(Conv2d<double>({.in_channels = 8, .out_channels = 6, .kernel_size = 1}), "7")
+      .add(AdaptiveAvgPool2d<double>(1), "8")
+      .add(Linear<double>(6, 5), "10");
+  return net;
+}
+
+Sequential<double> grouped_network() {
+  Sequential<double> net;
+  net.add(Conv2d<double>({.in_channels = 3, .out_channels = 4, .kernel_size = 3, .padding = 1}), "0")
+      .add(BatchNorm2d<double>(4), "1")
+      .add(ReLU<double>(), "2")
+      .add(Conv2d<double>({.in_channels = 4, .out_channels = 8, .kernel_size = 3, .padding = 1, .groups = 4, .bias = false}), "3")
+      .add(Conv2d<double>({.in_channels = 8, .out_channels = 6, .kernel_size = 1, .bias = false}), "4")
+      .add(BatchNorm2d<double>(6), "5")
+      .add(ReLU<double>(), "6")
+      .add(MaxPool2d<double>(2), "7")
+      .add(Conv2d<double>({.in_channels = 6, .out_channels = 8, .kernel_size = 3, .padding = 1, .dilation = 2, .bias = false}),
+           "8")
+      .add(GroupNorm<double>(1, 8), "9")
+      .add(ReLU<double>(), "10")
+      .add(AvgPool2d<double>(2), "11")
+      .add(Linear<double>(8, 5), "13");
+  return net;
+}
+
 }  // namespace
 
 TEST_CASE("Convolutions are PyTorch's, by both algorithms") {
@@ -328,19 +364,11 @@ TEST_CASE("Schedules are PyTorch's over 50 steps") {
   }
 }
 
-TEST_CASE("A small network trains as PyTorch's, step by step") {
+TEST_CASE("Small networks train as PyTorch's, step by step") {
   for (const Json& c : vectors("trajectory")) {
-    Sequential<double> net;
-    net.add(Conv2d<double>({.in_channels = 3, .out_channels = 6, .kernel_size = 3, .padding = 1}), "0")
-        .add(BatchNorm2d<double>(6), "1")
-        .add(ReLU<double>(), "2")
-        .add(MaxPool2d<double>(2), "3")
-        .add(Conv2d<double>({.in_channels = 6, .out_channels = 8, .kernel_size = 3, .groups = 2, .bias = false}), "4")
-        .add(GroupNorm<double>(4, 8), "5")
-        .add(ReLU<double>(), "6")
-        .add(Conv2d<double>({.in_channels = 8, .out_channels = 6, .kernel_size = 1}), "7")
-        .add(AdaptiveAvgPool2d<double>(1), "8")
-        .add(Linear<double>(6, 5), "10");  // no flattening in between
+    const std::string network = c.at("network");
+    INFO(network);
+    Sequential<double> net = network == "plain_network" ? plain_network() : grouped_network();
     for (const auto& [name, named] : by_name(net.parameters(), c.at("parameters"))) {
       named.parameter->value = tensor(c.at("parameters").at(name));
     }
