@@ -4,6 +4,7 @@
 
 #include <normnet/nn/conv2d.hpp>
 #include <normnet/nn/linear.hpp>
+#include <normnet/nn/sequential.hpp>
 #include <normnet/testing/gradient_check.hpp>
 
 using namespace normnet;
