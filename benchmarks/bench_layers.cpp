@@ -1,5 +1,5 @@
-// Measures every layer that networks are made of, forward and backward, at the shapes of the network "era" and at a few wide ones,
-// with Google Benchmark. Counters: what a layer computes or moves a second, and the share that this is of the machine's best.
+// Measures every layer that networks are made of, forward and backward, at the shapes of the network "era" and at a few wide
+// ones, with Google Benchmark. Counters: what a layer computes or moves a second, and the share of the machine's best.
 #include "conv_algorithms.hpp"
 #include "machine_peak.hpp"
 

@@ -16,10 +16,11 @@ import math
 import os
 import re
 import statistics
+import sys
 import time
 from typing import NamedTuple
 
-from alternate import PYTORCH_AVX2, check_simd, measure, print_header, print_row, ratios
+from alternate import KEEP_MEMORY, PYTORCH_AVX2, check_simd, measure, print_header, print_row, ratios
 
 
 class Convolution(NamedTuple):
@@ -167,8 +168,9 @@ def main():
         return
     if not chosen:
         parser.error(f"--only: no convolution among {len(CONVOLUTIONS)} has \"{options.only}\" in its name")
-    if options.simd == "avx2":
-        os.environ.update(PYTORCH_AVX2)
+    environment = {} if options.without_pytorch else {**KEEP_MEMORY, **(PYTORCH_AVX2 if options.simd == "avx2" else {})}
+    if any(os.environ.get(name) != value for name, value in environment.items()):
+        os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **environment})  # read at a program's start
     pytorch = None if options.without_pytorch else PyTorch(options.threads)
 
     others = (["im2col", "ratio"] if options.against_im2col else []) + (["PyTorch", "ratio"] if pytorch else [])

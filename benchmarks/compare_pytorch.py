@@ -11,7 +11,7 @@ import argparse
 import pathlib
 import statistics
 
-from alternate import PYTORCH_AVX2, check_simd, measure, print_header, print_row, ratios, spread
+from alternate import KEEP_MEMORY, PYTORCH_AVX2, check_simd, measure, print_header, print_row, ratios, spread
 
 # Of each mode: what it is called, its figure, and how many images PyTorch takes; normnet takes twice as many.
 MODES = {
@@ -24,10 +24,12 @@ MODES = {
 def compare(mode, recipe, norm, options):
     _, figure, images = MODES[mode]
     images = options.images or images
-    common = ["--mode", mode, "--recipe", recipe, "--norm", norm, "--threads", options.threads, "--batch-size", options.batch_size]
+    common = ["--mode", mode, "--recipe", recipe, "--norm", norm, "--threads", options.threads,
+              "--batch-size", options.batch_size]
     if options.data:
         common += ["--data", options.data]
     peer = pathlib.Path(__file__).resolve().parent / "pytorch_training.py"
+    environment = {**KEEP_MEMORY, **(PYTORCH_AVX2 if options.simd == "avx2" else {})}
     figures = {"normnet": [], "im2col": [], "PyTorch": []}
     for _ in range(options.times):
         ours = [options.bench_training, *common, "--images", 2 * images]
@@ -36,7 +38,7 @@ def compare(mode, recipe, norm, options):
         figures["normnet"].append(line[figure])
         if options.against_im2col:
             figures["im2col"].append(measure([*ours, "--algorithm", "im2col"])[figure])
-        theirs = measure([options.python, peer, *common, "--images", images], PYTORCH_AVX2 if options.simd == "avx2" else {})
+        theirs = measure([options.python, peer, *common, "--images", images], environment)
         figures["PyTorch"].append(theirs[figure])
 
     def times_faster_than(other):
@@ -59,7 +61,7 @@ def main():
     parser.add_argument("--norms", default="bn,gn,ln")
     parser.add_argument("--threads", type=int, default=0, help="of both; 0: all cores")
     parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--images", type=int, default=0, help="of PyTorch, normnet takes twice as many; 0: as many as take seconds")
+    parser.add_argument("--images", type=int, default=0, help="of PyTorch, normnet takes twice as many; 0: a few seconds")
     parser.add_argument("--times", type=int, default=5, help="alternations")
     parser.add_argument("--simd", choices=["avx2"], help="PyTorch uses AVX2 alone; the program must be compiled for it")
     parser.add_argument("--against-im2col", action="store_true", help="also normnet with im2col and GEMM in every convolution")
