@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""The peer: trains the same networks as bench_training with PyTorch on the CPU and prints its speed as one line of JSON.
+"""The peer: trains the same networks as bench_training with PyTorch on the CPU, or only runs them, and prints its speed as one
+line of JSON.
 
 Needs PyTorch and NumPy (Debian: python3-torch). The images lie in memory as floats, ready to be indexed: no loader is measured.
 """
@@ -7,6 +8,7 @@ import argparse
 import json
 import os
 import pathlib
+import statistics
 import time
 
 import numpy as np
@@ -114,41 +116,85 @@ def random_images(count):
     return torch.randn(count, 3, 32, 32), torch.randint(0, 10, (count,))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--recipe", choices=NETWORKS, default="era")
-    parser.add_argument("--norm", default="bn")
-    parser.add_argument("--batch-size", type=int, default=128)
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
-    parser.add_argument("--images", type=int, default=12800)
-    parser.add_argument("--data", help="the folder of the CIFAR-10 .bin files; random images without it")
-    options = parser.parse_args()
-
-    torch.set_num_threads(options.threads or len(os.sched_getaffinity(0)))  # some builds default to one
-    torch.manual_seed(1)
-    images, labels = load(options.data, options.images) if options.data else random_images(options.images)
-    model = NETWORKS[options.recipe](options.norm)
+def train(model, images, labels, batch_size):
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)
 
-    def train(count):
+    def epoch(count):
         order = torch.randperm(count)
         total = 0.0
-        steps = count // options.batch_size
+        steps = count // batch_size
         start = time.perf_counter()
         for step in range(steps):
-            chosen = order[step * options.batch_size:(step + 1) * options.batch_size]
+            chosen = order[step * batch_size:(step + 1) * batch_size]
             optimizer.zero_grad(set_to_none=True)
             loss = nn.functional.cross_entropy(model(images[chosen]), labels[chosen])
             loss.backward()
             optimizer.step()
             total += loss.item()
-        return steps * options.batch_size / (time.perf_counter() - start), total / steps
+        return steps * batch_size / (time.perf_counter() - start), total / steps
 
-    train(min(5 * options.batch_size, len(images)))  # touches new memory and wakes the threads: not counted
-    images_per_second, loss = train(len(images))
+    epoch(min(5 * batch_size, len(images)))  # touches new memory and wakes the threads: not counted
+    images_per_second, loss = epoch(len(images))
+    return {"images_per_second": round(images_per_second), "loss": loss}
+
+
+@torch.inference_mode()
+def evaluate(model, images, batch_size):
+    model.eval()
+
+    def run(batches):
+        start = time.perf_counter()
+        for i in range(batches):
+            model(images[i * batch_size:(i + 1) * batch_size])
+        return batches * batch_size / (time.perf_counter() - start)
+
+    batches = len(images) // batch_size
+    run(min(5, batches))
+    return {"images_per_second": round(run(batches))}
+
+
+@torch.inference_mode()
+def latency(model, images):
+    model.eval()
+    model(images[:1])
+    seconds = []
+    for i in range(len(images)):
+        image = images[i:i + 1]
+        start = time.perf_counter()
+        model(image)
+        seconds.append(time.perf_counter() - start)
+    return {"microseconds": round(1e6 * statistics.median(seconds), 1)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mode", choices=["train", "eval", "latency"], default="train")
+    parser.add_argument("--recipe", choices=NETWORKS, default="era")
+    parser.add_argument("--norm", default="bn")
+    parser.add_argument("--batch-size", type=int, default=128)
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    parser.add_argument("--images", type=int, default=0, help="how many; 0: as many as take a few seconds")
+    parser.add_argument("--data", help="the folder of the CIFAR-10 .bin files; random images without it")
+    options = parser.parse_args()
+
+    torch.set_num_threads(options.threads or len(os.sched_getaffinity(0)))  # some builds default to one
+    torch.manual_seed(1)
+    count = options.images or (1000 if options.mode == "latency" else 12800)
+    images, labels = load(options.data, count) if options.data else random_images(count)
+    if options.mode != "latency" and len(images) < options.batch_size:
+        parser.error(f"--images: expected at least one batch of {options.batch_size}, got {len(images)}")
+    model = NETWORKS[options.recipe](options.norm)
+
+    if options.mode == "train":
+        figures = train(model, images, labels, options.batch_size)
+    elif options.mode == "eval":
+        figures = evaluate(model, images, options.batch_size)
+    else:
+        figures = latency(model, images)
     print(json.dumps({
-        "recipe": options.recipe, "norm": options.norm, "batch_size": options.batch_size, "threads": torch.get_num_threads(),
-        "torch": torch.__version__, "images_per_second": round(images_per_second), "loss": loss}))
+        "mode": options.mode, "recipe": options.recipe, "norm": options.norm,
+        "batch_size": 1 if options.mode == "latency" else options.batch_size, "threads": torch.get_num_threads(),
+        "torch": torch.__version__, **figures}))
 
 
 if __name__ == "__main__":

@@ -63,6 +63,23 @@ if(NORMNET_EXAMPLES OR NORMNET_BENCHMARKS OR NORMNET_TESTS)
   endif()
 endif()
 
+if(NORMNET_BENCHMARKS)
+  find_package(benchmark 1.7 QUIET CONFIG)
+  if(NOT TARGET benchmark::benchmark)
+    message(STATUS "normnet: Google Benchmark is not installed, fetching 1.8.3")
+    set(BENCHMARK_ENABLE_TESTING OFF)
+    set(BENCHMARK_ENABLE_INSTALL OFF)
+    FetchContent_Declare(
+      benchmark
+      URL https://github.com/google/benchmark/archive/refs/tags/v1.8.3.tar.gz
+      URL_HASH SHA256=6bc180a57d23d4d9515519f92b0c83d61b05b5bab188961f36ac7b06b0d9e9ce
+      DOWNLOAD_EXTRACT_TIMESTAMP FALSE
+      SYSTEM
+    )
+    FetchContent_MakeAvailable(benchmark)
+  endif()
+endif()
+
 if(NORMNET_TESTS)
   find_package(Catch2 3 QUIET CONFIG)
   if(NOT Catch2_FOUND)

@@ -4,6 +4,7 @@
 
 #include <normnet/nn/conv2d.hpp>
 #include <normnet/nn/linear.hpp>
+#include <normnet/nn/sequential.hpp>
 #include <normnet/testing/gradient_check.hpp>
 
 using namespace normnet;
@@ -148,6 +149,27 @@ TEST_CASE("Conv2d: direct and im2col agree in every pass", "[conv2d]") {
       CHECK(test::max_relative_difference(results[0][i], results[1][i]) < 1e-12);
     }
   }
+}
+
+TEST_CASE("Conv2d: set_algorithm works in a model that has planned its memory", "[conv2d]") {
+  const Tensor<double> x = test::random_tensor<double>({11, 3, 7, 6}, 1);
+  const auto gradient_of = [&](ConvAlgorithm first, ConvAlgorithm then) {
+    Sequential<double> net(1);
+    net.add(Conv2d<double>({.in_channels = 3, .out_channels = 4, .kernel_size = 3}));
+    net.add(Conv2d<double>({.in_channels = 4, .out_channels = 2, .kernel_size = 3, .padding = 1, .algorithm = first}));
+    auto& conv = dynamic_cast<Conv2d<double>&>(net[1]);
+    const auto images = Batch<double>::from(x);
+    net.forward(images);
+    conv.set_algorithm(then);
+    CHECK(conv.options().algorithm == then);
+    const Batch<double>& y = net.forward(images);
+    Batch<double> dx;
+    net.backward(Batch<double>::from(test::random_tensor<double>(y.shape(), 2)), dx);
+    return dx.to_tensor();
+  };
+  const Tensor<double> expected = gradient_of(ConvAlgorithm::direct, ConvAlgorithm::direct);
+  CHECK(test::max_relative_difference(gradient_of(ConvAlgorithm::im2col, ConvAlgorithm::direct), expected) < 1e-12);
+  CHECK(test::max_relative_difference(gradient_of(ConvAlgorithm::direct, ConvAlgorithm::im2col), expected) < 1e-12);
 }
 
 TEST_CASE("Conv2d gives the same bits with 1, 2 and 3 threads", "[conv2d][threads]") {

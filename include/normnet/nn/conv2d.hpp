@@ -56,6 +56,9 @@ class Conv2d final : public Layer<T> {
   /// Of shape {0} without bias.
   Parameter<T>& bias() { return bias_; }
 
+  /// Another algorithm from the next pass on.
+  void set_algorithm(ConvAlgorithm algorithm) { options_.algorithm = algorithm; }
+
   std::string type() const override { return "Conv2d"; }
 
   Shape output_shape(const Shape& input) const override {
@@ -108,7 +111,8 @@ class Conv2d final : public Layer<T> {
 
   Keeps keeps_for_backward() const override { return Keeps::input; }
   Halo input_halo() const override { return {conv_.padding.height, conv_.padding.width}; }
-  Halo gradient_halo() const override { return uses_im2col() ? Halo{} : kernels::conv_gradient_halo(conv_); }
+  /// The same for every algorithm, so that a model's plan outlasts set_algorithm().
+  Halo gradient_halo() const override { return kernels::conv_gradient_halo(conv_); }
 
   std::vector<NamedParameter<T>> parameters() override {
     if (!options_.bias) return {{"weight", &weight_}};

@@ -7,6 +7,7 @@
 #include <normnet/nn/kernels/conv_geometry.hpp>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 // In lane layout the columns of a block are rows of packs, and a matrix of K x (pixels * lanes) holds those of many pixels of all
@@ -21,6 +22,22 @@ namespace normnet::inline NORMNET_ABI::kernels {
 
 template <class T>
 using RowMajor = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+// Every product has operands of these two types, because to compile a product of others takes g++ most of a second.
+template <class T>
+using View = Eigen::Map<RowMajor<T>, Eigen::Unaligned, Eigen::OuterStride<>>;
+template <class T>
+using ConstView = Eigen::Map<const RowMajor<T>, Eigen::Unaligned, Eigen::OuterStride<>>;
+
+/// A matrix without gaps between its rows.
+template <class T>
+ConstView<T> dense_view(const T* data, Index rows, Index columns) {
+  return {data, rows, columns, Eigen::OuterStride<>(columns)};
+}
+template <class T>
+View<T> dense_view(T* data, Index rows, Index columns) {
+  return {data, rows, columns, Eigen::OuterStride<>(columns)};
+}
 
 /// Keeps Eigen on one thread while it lives: a product that Eigen spreads over threads is blocked, and so rounded, by their
 /// number. The setting is the whole program's: code that calls Eigen's products from other threads meanwhile runs on one thread,
@@ -53,9 +70,12 @@ class PackMatrix {
   Pack<T>* row(Index i) { return memory_.data() + i * packs_; }
 
   /// The first `rows` rows and `packs` packs of each.
-  auto scalars(Index rows, Index packs) {
-    return Eigen::Map<RowMajor<T>, Eigen::Aligned64, Eigen::OuterStride<>>(
-        reinterpret_cast<T*>(memory_.data()), rows, packs * Pack<T>::lanes, Eigen::OuterStride<>(packs_ * Pack<T>::lanes));
+  View<T> scalars(Index rows, Index packs) {
+    return {reinterpret_cast<T*>(memory_.data()), rows, packs * Pack<T>::lanes, Eigen::OuterStride<>(packs_ * Pack<T>::lanes)};
+  }
+  ConstView<T> scalars(Index rows, Index packs) const {
+    return {reinterpret_cast<const T*>(memory_.data()), rows, packs * Pack<T>::lanes,
+            Eigen::OuterStride<>(packs_ * Pack<T>::lanes)};
   }
 
  private:
@@ -131,7 +151,7 @@ void conv_im2col_forward(const ConvGeometry& conv, const Batch<T>& x, const T* w
     for (Index g = 0; g < conv.groups; ++g) {
       im2col(conv, x, block, g, first, last, y.width(), columns);
       product.scalars(out, pixels).noalias() =
-          Eigen::Map<const RowMajor<T>>(weight + g * out * k, out, k) * columns.scalars(k, pixels);
+          dense_view(weight + g * out * k, out, k) * std::as_const(columns).scalars(k, pixels);
       for (Index o = 0; o < out; ++o) {
         const Pack<T> shift(bias == nullptr ? T(0) : bias[g * out + o]);
         const Pack<T>* source = product.row(o);
@@ -150,6 +170,10 @@ void conv_im2col_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, co
   const SingleThreadedEigen serial;
   const Index out = conv.out_per_group(), k = conv.in_per_group() * conv.taps();
   const Index at_once = std::min(rows_at_once<T>(conv, dy.width()), dy.height());
+  RowMajor<T> transposed(conv.groups * k, out);  // the weights; a transposed operand would be another type
+  for (Index g = 0; g < conv.groups; ++g) {
+    transposed.middleRows(g * k, k) = dense_view(weight + g * out * k, out, k).transpose();
+  }
   parallel_for(dy.blocks(), dy.plane() * conv.out_channels * k, [&](Index block) {
     for (Index c = 0; c < dx.channels(); ++c) {
       for (Index i = 0; i < dx.height(); ++i) std::fill_n(dx.row(block, c, i), dx.width(), Pack<T>(T(0)));
@@ -160,7 +184,7 @@ void conv_im2col_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, co
         const Index last = std::min(first + at_once, dy.height()), pixels = (last - first) * dy.width();
         gather_rows(dy, block, g * out, out, first, last, gradient);
         columns.scalars(k, pixels).noalias() =
-            Eigen::Map<const RowMajor<T>>(weight + g * out * k, out, k).transpose() * gradient.scalars(out, pixels);
+            dense_view(std::as_const(transposed).data() + g * k * out, k, out) * std::as_const(gradient).scalars(out, pixels);
         col2im(conv, columns, block, g, first, last, dy.width(), dx);
       }
     }
@@ -188,7 +212,8 @@ void conv_im2col_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
         for (Index g = 0; g < conv.groups; ++g) {
           gather_rows(dy, block, g * out, out, first, last, gradient);
           im2col(conv, x, block, g, first, last, dy.width(), columns);
-          sum.middleRows(g * out, out).noalias() += gradient.scalars(out, pixels) * columns.scalars(k, pixels).transpose();
+          dense_view(sum.data() + g * out * k, out, k).noalias() +=
+              std::as_const(gradient).scalars(out, pixels) * std::as_const(columns).scalars(k, pixels).transpose();
         }
       }
     }
