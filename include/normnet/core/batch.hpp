@@ -136,9 +136,12 @@ class Batch {
     if (images() != other.images() || channels() != other.channels() || height() != other.height() || width() != other.width()) {
       fail("Batch: cannot copy ", other.shape(), " to ", shape());
     }
-    parallel_for_2d(blocks(), channels(), plane(), [&](Index block, Index c) {
-      for (Index y = 0; y < height(); ++y) std::copy_n(other.row(block, c, y), width(), row(block, c, y));
-    });
+    parallel_for_2d(blocks(), channels(), plane(), [&](Index block, Index c) { copy_channel_from(other, block, c); });
+  }
+
+  /// Copies one channel of one block of such a batch, without checking.
+  void copy_channel_from(const Batch& other, Index block, Index c) {
+    for (Index y = 0; y < height(); ++y) std::copy_n(other.row(block, c, y), width(), row(block, c, y));
   }
 
   /// Sets the padding lanes of the last block to zero, as a gradient must have them.

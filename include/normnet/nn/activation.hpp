@@ -1,8 +1,8 @@
 // Activation functions: ReLU, LeakyReLU, ReLU6, ELU, SiLU, GELU, Sigmoid, Tanh, Softplus.
 #pragma once
 
+#include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/math.hpp>
-#include <normnet/nn/layer.hpp>
 
 #include <numbers>
 #include <string>
@@ -19,7 +19,7 @@ namespace normnet::inline NORMNET_ABI {
 ///
 /// Shapes: any to the same. Works in place. What is not a number stays so.
 template <class T, class Formula>
-class Activation final : public Layer<T> {
+class Activation final : public BlockLayer<T> {
  public:
   /// Takes the formula's arguments, such as the slope in LeakyReLU<float>(0.2).
   template <class... Args>
@@ -30,8 +30,8 @@ class Activation final : public Layer<T> {
   Keeps keeps_for_backward() const override { return Formula::keeps; }
   bool in_place() const override { return true; }
 
-  void forward(const Batch<T>& x, Batch<T>& y, const Mode&) override {
-    parallel_for_2d(x.blocks(), x.channels(), x.plane() * Formula::cost, [&, formula = formula_](Index block, Index c) {
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
+    schedule.each_channel(x.channels(), x.plane() * Formula::cost, [&, formula = formula_](Index block, Index c) {
       for (Index row = 0; row < x.height(); ++row) {
         const Pack<T>* in = x.row(block, c, row);
         Pack<T>* out = y.row(block, c, row);
@@ -41,12 +41,13 @@ class Activation final : public Layer<T> {
   }
 
   /// dx = dy * f'(x).
-  void backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>& dx) override {
+  void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
+                         BlockSchedule& schedule) override {
     const Batch<T>& kept = Formula::keeps == Keeps::input ? x : y;
-    parallel_for_2d(dy.blocks(), dy.channels(), dy.plane() * Formula::cost, [&, formula = formula_](Index block, Index c) {
+    schedule.each_channel(dy.channels(), dy.plane() * Formula::cost, [&, dx, formula = formula_](Index block, Index c) {
       for (Index row = 0; row < dy.height(); ++row) {
         const Pack<T>*from = kept.row(block, c, row), *gradient = dy.row(block, c, row);
-        Pack<T>* out = dx.row(block, c, row);
+        Pack<T>* out = dx->row(block, c, row);
         for (Index i = 0; i < dy.width(); ++i) out[i] = formula.gradient(from[i], gradient[i]);
       }
     });

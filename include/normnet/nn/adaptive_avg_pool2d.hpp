@@ -1,8 +1,8 @@
 // Average pooling to a given output size; global average pooling.
 #pragma once
 
+#include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/average_pool.hpp>
-#include <normnet/nn/layer.hpp>
 
 namespace normnet::inline NORMNET_ABI {
 
@@ -13,7 +13,7 @@ namespace normnet::inline NORMNET_ABI {
 /// Shapes: N x C x H x W, for any H, W of at least 1, to N x C x H' x W'.
 /// Throws Error when H' or W' is below 1.
 template <class T>
-class AdaptiveAvgPool2d : public Layer<T> {
+class AdaptiveAvgPool2d : public BlockLayer<T> {
  public:
   explicit AdaptiveAvgPool2d(Pair output_size) : output_size_(output_size) {
     if (output_size.height < 1 || output_size.width < 1) {
@@ -32,13 +32,17 @@ class AdaptiveAvgPool2d : public Layer<T> {
   }
   Keeps keeps_for_backward() const override { return Keeps::nothing; }
 
-  void forward(const Batch<T>& x, Batch<T>& y, const Mode&) override {
-    kernels::average_pool_forward(windows(x.height(), output_size_.height), windows(x.width(), output_size_.width), x, y);
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
+    const auto work = [&, rows = windows(x.height(), output_size_.height), columns = windows(x.width(), output_size_.width)](
+                          Index block, Index c) { kernels::average_pool_forward(rows, columns, x, y, block, c); };
+    schedule.each_channel(x.channels(), x.plane(), work);
   }
 
   /// dx[n, c, p, q] = sum, over the windows that cover the pixel, of dy over the window's size.
-  void backward(const Batch<T>&, const Batch<T>&, const Batch<T>& dy, Batch<T>& dx) override {
-    kernels::average_pool_backward(windows(dx.height(), output_size_.height), windows(dx.width(), output_size_.width), dy, dx);
+  void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
+    const auto work = [&, dx, rows = windows(x.height(), output_size_.height), columns = windows(x.width(), output_size_.width)](
+                          Index block, Index c) { kernels::average_pool_backward(rows, columns, dy, *dx, block, c); };
+    schedule.each_channel(x.channels(), x.plane(), work);
   }
 
  private:

@@ -1,8 +1,8 @@
 // Average pooling.
 #pragma once
 
+#include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/average_pool.hpp>
-#include <normnet/nn/layer.hpp>
 
 namespace normnet::inline NORMNET_ABI {
 
@@ -16,7 +16,7 @@ namespace normnet::inline NORMNET_ABI {
 /// Shapes: N x C x H x W to N x C x H' x W', H' = floor((H + 2P - KH) / S) + 1, rounded up with ceil_mode, and W' likewise.
 /// Throws Error on sizes that make no sense, on padding of more than half the kernel, and on an input smaller than the kernel.
 template <class T>
-class AvgPool2d final : public Layer<T> {
+class AvgPool2d final : public BlockLayer<T> {
  public:
   struct Options {
     Pair kernel_size = 0;
@@ -40,14 +40,21 @@ class AvgPool2d final : public Layer<T> {
   Shape output_shape(const Shape& input) const override { return geometry_.output_shape(input, this->label()); }
   Keeps keeps_for_backward() const override { return Keeps::nothing; }
 
-  void forward(const Batch<T>& x, Batch<T>& y, const Mode&) override {
-    kernels::average_pool_forward(counted(geometry_.row_windows(x.height())), counted(geometry_.column_windows(x.width())), x, y);
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
+    const auto work = [&, rows = counted(geometry_.row_windows(x.height())),
+                       columns = counted(geometry_.column_windows(x.width()))](Index block, Index c) {
+      kernels::average_pool_forward(rows, columns, x, y, block, c);
+    };
+    schedule.each_channel(x.channels(), x.plane(), work);
   }
 
   /// dx[n, c, p, q] = sum of dy / D over the windows that cover the pixel.
-  void backward(const Batch<T>&, const Batch<T>&, const Batch<T>& dy, Batch<T>& dx) override {
-    kernels::average_pool_backward(counted(geometry_.row_windows(dx.height())), counted(geometry_.column_windows(dx.width())), dy,
-                                   dx);
+  void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
+    const auto work = [&, dx, rows = counted(geometry_.row_windows(x.height())),
+                       columns = counted(geometry_.column_windows(x.width()))](Index block, Index c) {
+      kernels::average_pool_backward(rows, columns, dy, *dx, block, c);
+    };
+    schedule.each_channel(x.channels(), x.plane(), work);
   }
 
  private:

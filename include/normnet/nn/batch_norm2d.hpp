@@ -1,8 +1,8 @@
 // Batch normalization (Ioffe and Szegedy, 2015, https://arxiv.org/abs/1502.03167).
 #pragma once
 
+#include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/normalize.hpp>
-#include <normnet/nn/layer.hpp>
 
 #include <cmath>
 #include <vector>
@@ -21,7 +21,7 @@ namespace normnet::inline NORMNET_ABI {
 /// Buffers, if track_running_stats: running_mean [C] (zeros), running_var [C] (ones).
 /// Throws Error when the input has other channels, and in training when a channel has a single value, which has no variance.
 template <class T>
-class BatchNorm2d final : public Layer<T> {
+class BatchNorm2d final : public BlockLayer<T> {
  public:
   struct Options {
     Index channels = 0;
@@ -61,23 +61,32 @@ class BatchNorm2d final : public Layer<T> {
     return input;
   }
 
-  void forward(const Batch<T>& x, Batch<T>& y, const Mode& mode) override {
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
     uses_batch_statistics_ = mode.training || !options_.track_running_stats;
-    const Index count = x.images() * x.plane();
+    const Index count = x.images() * x.plane(), channels = options_.channels;
     if (uses_batch_statistics_ && count < 2) {
       fail(this->label(), ": expected more than one value per channel in training, got ", count, " (input ", x.shape(), ")");
     }
-    moments_.resize(static_cast<std::size_t>(options_.channels));
-    parallel_for(options_.channels, x.blocks() * x.plane(), [&](Index c) {
-      const auto statistics = uses_batch_statistics_ ? kernels::statistics_per_channel(x, c) : running_statistics(c);
-      if (mode.training && options_.track_running_stats) follow(c, statistics, static_cast<double>(count));
-      const auto& moments = moments_[static_cast<std::size_t>(c)] = kernels::Moments<T>::broadcast(statistics, options_.eps);
-      for (Index block = 0; block < x.blocks(); ++block) {
-        for (Index row = 0; row < x.height(); ++row) {
-          kernels::normalize_row(x.row(block, c, row), y.row(block, c, row), x.width(), moments, weight_.value.data()[c],
-                                 bias_.value.data()[c]);
+    moments_.resize(static_cast<std::size_t>(channels));
+    if (uses_batch_statistics_) {
+      statistics_.resize(static_cast<std::size_t>(x.blocks() * channels));
+      schedule.each_channel(channels, 2 * x.plane(), [&](Index block, Index c) {
+        of_block(statistics_, block, c) = kernels::statistics_per_block(x, block, c);
+      });
+      schedule.then([&, follows = mode.training && options_.track_running_stats] {
+        for (Index c = 0; c < options_.channels; ++c) {
+          const auto statistics = batch_statistics(c, x.blocks());
+          set_moments(c, statistics);
+          if (follows) follow(c, statistics);
         }
-      }
+      });
+    } else {
+      for (Index c = 0; c < channels; ++c) set_moments(c, running_statistics(c));
+    }
+    schedule.each_channel(channels, x.plane(), [&](Index block, Index c) {
+      const auto index = static_cast<std::size_t>(c);
+      const kernels::NormalizingLine<T> line(moments_[index], weight_.value.data()[c], bias_.value.data()[c]);
+      for (Index row = 0; row < x.height(); ++row) line.apply(x.row(block, c, row), y.row(block, c, row), x.width());
     });
   }
 
@@ -88,34 +97,38 @@ class BatchNorm2d final : public Layer<T> {
   ///     dweight = sum of dy * xhat,   dbias = sum of dy
   ///
   /// Derivation: docs/derivations.md.
-  void backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>& dx) override {
-    const double count = static_cast<double>(x.images() * x.plane());
-    parallel_for(options_.channels, x.blocks() * x.plane(), [&](Index c) {
-      const auto& moments = moments_[static_cast<std::size_t>(c)];
-      double sum_dy = 0, sum_dy_xhat = 0;
-      for (Index block = 0; block < x.blocks(); ++block) {
-        kernels::GradientSums<T> sums;
-        for (Index row = 0; row < x.height(); ++row) {
-          sums.add_row(x.row(block, c, row), dy.row(block, c, row), x.width(), moments);
+  void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
+    const Index channels = options_.channels;
+    sums_.resize(static_cast<std::size_t>(x.blocks() * channels));
+    total_.resize(static_cast<std::size_t>(channels));
+    schedule.each_channel(channels, 2 * x.plane(), [&](Index block, Index c) {
+      const auto sums = kernels::gradient_sums(x, dy, block, c, moments_[static_cast<std::size_t>(c)]);
+      of_block(sums_, block, c) = {sums.dy.total(x.images_in(block)), sums.dy_xhat.total(x.images_in(block))};
+    });
+    schedule.then([&] {
+      for (Index c = 0; c < options_.channels; ++c) {
+        Sums& total = total_[static_cast<std::size_t>(c)] = {};
+        for (Index block = 0; block < x.blocks(); ++block) {
+          total.dy += of_block(sums_, block, c).dy;
+          total.dy_xhat += of_block(sums_, block, c).dy_xhat;
         }
-        sum_dy += sums.dy.total(x.images_in(block));
-        sum_dy_xhat += sums.dy_xhat.total(x.images_in(block));
-      }
-      if (options_.affine) {
-        bias_.grad.data()[c] += static_cast<T>(sum_dy);
-        weight_.grad.data()[c] += static_cast<T>(sum_dy_xhat);
-      }
-      const T weight = weight_.value.data()[c];
-      const double scale = uses_batch_statistics_ ? static_cast<double>(weight) / count : 0;
-      const Pack<T> mean_g(static_cast<T>(scale * sum_dy)), mean_g_xhat(static_cast<T>(scale * sum_dy_xhat));
-      for (Index block = 0; block < x.blocks(); ++block) {
-        for (Index row = 0; row < x.height(); ++row) {
-          kernels::normalize_row_backward(x.row(block, c, row), dy.row(block, c, row), dx.row(block, c, row), x.width(), moments,
-                                          weight, mean_g, mean_g_xhat);
-        }
+        if (!options_.affine) continue;
+        bias_.grad.data()[c] += static_cast<T>(total.dy);
+        weight_.grad.data()[c] += static_cast<T>(total.dy_xhat);
       }
     });
-    dx.clear_padding_lanes();
+    if (dx == nullptr) return;
+    schedule.each_channel(channels, 2 * x.plane(), [&, dx](Index block, Index c) {
+      const auto index = static_cast<std::size_t>(c);
+      const T weight = weight_.value.data()[c];
+      const double scale = uses_batch_statistics_ ? static_cast<double>(weight) / static_cast<double>(x.images() * x.plane()) : 0;
+      // Zero in the padding lanes, where dx must be zero.
+      const auto mean = [&](double sum) { return keep_lanes(Pack<T>(static_cast<T>(scale * sum)), x.images_in(block)); };
+      const kernels::NormalizingGradient<T> line(moments_[index], weight, mean(total_[index].dy), mean(total_[index].dy_xhat));
+      for (Index row = 0; row < x.height(); ++row) {
+        line.apply(x.row(block, c, row), dy.row(block, c, row), dx->row(block, c, row), x.width());
+      }
+    });
   }
 
   Keeps keeps_for_backward() const override { return Keeps::input; }
@@ -138,22 +151,44 @@ class BatchNorm2d final : public Layer<T> {
   }
 
  private:
-  kernels::Statistics running_statistics(Index c) const {
-    return {static_cast<double>(running_mean_.data()[c]), static_cast<double>(running_var_.data()[c])};
+  // Sums over a channel.
+  struct Sums {
+    double dy = 0, dy_xhat = 0;
+  };
+
+  template <class Value>
+  Value& of_block(std::vector<Value>& values, Index block, Index c) const {
+    return values[static_cast<std::size_t>(block * options_.channels + c)];
   }
 
-  void follow(Index c, const kernels::Statistics& current, double count) {
+  kernels::Statistics batch_statistics(Index c, Index blocks) {
+    kernels::Statistics statistics;
+    for (Index block = 0; block < blocks; ++block) statistics = statistics.with(of_block(statistics_, block, c));
+    return statistics;
+  }
+
+  void set_moments(Index c, const kernels::Statistics& statistics) {
+    moments_[static_cast<std::size_t>(c)] = kernels::Moments<T>::broadcast(statistics, options_.eps);
+  }
+
+  kernels::Statistics running_statistics(Index c) const {
+    return {1, static_cast<double>(running_mean_.data()[c]), static_cast<double>(running_var_.data()[c])};
+  }
+
+  void follow(Index c, const kernels::Statistics& current) {
     const auto blend = [&](T& running, double value) {
       running = static_cast<T>((1 - options_.momentum) * static_cast<double>(running) + options_.momentum * value);
     };
     blend(running_mean_.data()[c], current.mean);
-    blend(running_var_.data()[c], current.variance * count / (count - 1));
+    blend(running_var_.data()[c], current.variance * current.count / (current.count - 1));
   }
 
   Options options_;
   Parameter<T> weight_, bias_;
   Tensor<T> running_mean_, running_var_;
   std::vector<kernels::Moments<T>, AlignedAllocator<kernels::Moments<T>>> moments_;  // of each channel
+  std::vector<kernels::Statistics> statistics_;                                      // of each block and channel
+  std::vector<Sums> sums_, total_;                                                   // of each block and channel; of each channel
   bool uses_batch_statistics_ = true;
 };
 

@@ -1,14 +1,15 @@
 // Two-dimensional convolution.
 #pragma once
 
+#include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/init.hpp>
 #include <normnet/nn/kernels/conv_direct.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
 #include <normnet/nn/kernels/conv_im2col.hpp>
 #include <normnet/nn/kernels/lane_sum.hpp>
-#include <normnet/nn/layer.hpp>
 
 #include <cmath>
+#include <utility>
 
 namespace normnet::inline NORMNET_ABI {
 
@@ -30,7 +31,7 @@ enum class ConvAlgorithm {
 /// Parameters: weight [O, C/G, KH, KW] and, with bias, bias [O]; both drawn from +-1 / sqrt(C/G KH KW), as PyTorch does.
 /// Throws Error on options that make no sense, on other channels than in_channels, and on an input smaller than the kernel.
 template <class T>
-class Conv2d final : public Layer<T> {
+class Conv2d final : public BlockLayer<T> {
  public:
   struct Options {
     Index in_channels = 0;
@@ -75,12 +76,12 @@ class Conv2d final : public Layer<T> {
     return {input[0], conv_.out_channels, output.height, output.width};
   }
 
-  void forward(const Batch<T>& x, Batch<T>& y, const Mode&) override {
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
     const T* bias = options_.bias ? bias_.value.data() : nullptr;
     if (uses_im2col()) {
-      kernels::conv_im2col_forward(conv_, x, weight_.value.data(), bias, y);
+      schedule.then([&, bias] { kernels::conv_im2col_forward(conv_, x, weight_.value.data(), bias, y); });
     } else {
-      kernels::conv_direct_forward(conv_, x, weight_.value.data(), bias, y);
+      schedule.each_part(kernels::conv_direct_forward(conv_, x, weight_.value.data(), bias, y), x, y);
     }
   }
 
@@ -91,22 +92,22 @@ class Conv2d final : public Layer<T> {
   ///     dbias[o]    = sum over images and p of dy[o](p)
   ///
   /// Derivation: docs/derivations.md.
-  void backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>& dx) override {
-    backward_parameters(x, y, dy);
-    if (uses_im2col()) {
-      kernels::conv_im2col_input_gradient(conv_, dy, weight_.value.data(), dx);
-    } else {
-      kernels::conv_direct_input_gradient(conv_, dy, weight_.value.data(), dx);
+  void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
+    if (dx != nullptr && uses_im2col()) {
+      schedule.then([&, dx] { kernels::conv_im2col_input_gradient(conv_, dy, weight_.value.data(), *dx); });
+    } else if (dx != nullptr) {
+      for (auto& phase : kernels::conv_direct_input_gradient(conv_, dy, weight_.value.data(), *dx)) {
+        schedule.each_part(std::move(phase), dy, *dx);
+      }
     }
-  }
-
-  void backward_parameters(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy) override {
-    if (uses_im2col()) {
-      kernels::conv_im2col_weight_gradient(conv_, x, dy, weight_.grad.data());
-    } else {
-      kernels::conv_direct_weight_gradient(conv_, x, dy, weight_.grad.data());
-    }
-    if (options_.bias) kernels::add_channel_sums(dy, bias_.grad.data());
+    schedule.at_end([&] {
+      if (uses_im2col()) {
+        kernels::conv_im2col_weight_gradient(conv_, x, dy, weight_.grad.data());
+      } else {
+        kernels::conv_direct_weight_gradient(conv_, x, dy, weight_.grad.data());
+      }
+      if (options_.bias) kernels::add_channel_sums(dy, bias_.grad.data());
+    });
   }
 
   Keeps keeps_for_backward() const override { return Keeps::input; }

@@ -1,8 +1,8 @@
 // Dropout.
 #pragma once
 
+#include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/dropout.hpp>
-#include <normnet/nn/layer.hpp>
 
 #include <cmath>
 #include <cstdint>
@@ -20,7 +20,7 @@ namespace normnet::inline NORMNET_ABI {
 ///
 /// Shapes: any to the same. Works in place. Throws Error when p is outside of [0, 1].
 template <class T>
-class Dropout final : public Layer<T> {
+class Dropout final : public BlockLayer<T> {
  public:
   explicit Dropout(double p = 0.5) : p_(p) {
     if (!(p >= 0 && p <= 1)) fail("Dropout: expected p in [0, 1], got ", p);
@@ -33,36 +33,36 @@ class Dropout final : public Layer<T> {
   Keeps keeps_for_backward() const override { return Keeps::nothing; }
   bool in_place() const override { return true; }
 
-  void forward(const Batch<T>& x, Batch<T>& y, const Mode& mode) override {
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
     dropping_ = mode.training && p_ > 0;
-    if (dropping_) draw(x, mode.random);
-    apply(x, y);
+    if (dropping_) schedule_draw(x, mode.random, schedule);
+    schedule_apply(x, y, schedule);
   }
 
   /// dx = dy / (1 - p) where the forward pass kept the element, else 0.
-  void backward(const Batch<T>&, const Batch<T>&, const Batch<T>& dy, Batch<T>& dx) override { apply(dy, dx); }
+  void schedule_backward(const Batch<T>&, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
+    schedule_apply(dy, *dx, schedule);
+  }
 
  private:
   static constexpr Index chunk_size = kernels::dropout_chunk;
 
-  void draw(const Batch<T>& x, const Random& random) {
+  void schedule_draw(const Batch<T>& x, const Random& random, BlockSchedule& schedule) {
     chunks_ = (x.channels() * x.plane() + chunk_size - 1) / chunk_size;
     keep_.resize(static_cast<std::size_t>(x.blocks() * chunks_ * chunk_size));
     const auto threshold = static_cast<std::uint32_t>(std::lround(p_ * 65536));
-    parallel_for_2d(x.blocks(), chunks_, chunk_size * 2, [&](Index block, Index chunk) {
+    schedule.each_block(chunks_, chunk_size * 2, [&, random, threshold](Index block, Index chunk) {
       kernels::draw_keep_bits(random, static_cast<std::uint32_t>(block * Batch<T>::lanes), x.images_in(block),
                               static_cast<std::uint32_t>(chunk), threshold,
                               keep_.data() + (block * chunks_ + chunk) * chunk_size);
     });
   }
 
-  void apply(const Batch<T>& from, Batch<T>& to) const {
-    if (!dropping_) {
-      if (&from != &to) to.copy_from(from);
-      return;
-    }
-    const Pack<T> scale(p_ < 1 ? static_cast<T>(1 / (1 - p_)) : T(0));
-    parallel_for_2d(from.blocks(), from.channels(), from.plane(), [&](Index block, Index c) {
+  void schedule_apply(const Batch<T>& from, Batch<T>& to, BlockSchedule& schedule) const {
+    if (!dropping_ && &from == &to) return;
+    schedule.each_channel(from.channels(), from.plane(), [&](Index block, Index c) {
+      if (!dropping_) return to.copy_channel_from(from, block, c);
+      const Pack<T> scale(p_ < 1 ? static_cast<T>(1 / (1 - p_)) : T(0));
       const std::uint16_t* keep = keep_.data() + block * chunks_ * chunk_size + c * from.plane();
       for (Index row = 0; row < from.height(); ++row, keep += from.width()) {
         const Pack<T>* in = from.row(block, c, row);

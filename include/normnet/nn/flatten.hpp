@@ -1,7 +1,7 @@
 // From feature maps to features.
 #pragma once
 
-#include <normnet/nn/layer.hpp>
+#include <normnet/nn/block_layer.hpp>
 
 namespace normnet::inline NORMNET_ABI {
 
@@ -9,7 +9,7 @@ namespace normnet::inline NORMNET_ABI {
 ///
 /// Shapes: N x C x H x W to N x CHW; N x F to itself.
 template <class T>
-class Flatten final : public Layer<T> {
+class Flatten final : public BlockLayer<T> {
  public:
   std::string type() const override { return "Flatten"; }
 
@@ -21,8 +21,8 @@ class Flatten final : public Layer<T> {
   }
   Keeps keeps_for_backward() const override { return Keeps::nothing; }
 
-  void forward(const Batch<T>& x, Batch<T>& y, const Mode&) override {
-    parallel_for_2d(x.blocks(), x.channels(), x.plane(), [&](Index block, Index c) {
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
+    schedule.each_block(x.channels(), x.plane(), [&](Index block, Index c) {
       for (Index row = 0; row < x.height(); ++row) {
         const Pack<T>* in = x.row(block, c, row);
         Pack<T>* out = y.row(block, (c * x.height() + row) * x.width(), 0);
@@ -32,12 +32,12 @@ class Flatten final : public Layer<T> {
   }
 
   /// dx[n, c, i, j] = dy[n, (c H + i) W + j].
-  void backward(const Batch<T>&, const Batch<T>&, const Batch<T>& dy, Batch<T>& dx) override {
-    parallel_for_2d(dx.blocks(), dx.channels(), dx.plane(), [&](Index block, Index c) {
-      for (Index row = 0; row < dx.height(); ++row) {
-        const Pack<T>* gradient = dy.row(block, (c * dx.height() + row) * dx.width(), 0);
-        Pack<T>* out = dx.row(block, c, row);
-        for (Index i = 0; i < dx.width(); ++i) out[i] = gradient[i * dy.channel_stride()];
+  void schedule_backward(const Batch<T>&, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
+    schedule.each_block(dx->channels(), dx->plane(), [&, dx](Index block, Index c) {
+      for (Index row = 0; row < dx->height(); ++row) {
+        const Pack<T>* gradient = dy.row(block, (c * dx->height() + row) * dx->width(), 0);
+        Pack<T>* out = dx->row(block, c, row);
+        for (Index i = 0; i < dx->width(); ++i) out[i] = gradient[i * dy.channel_stride()];
       }
     });
   }

@@ -1,8 +1,8 @@
 // Group normalization (Wu and He, 2018, https://arxiv.org/abs/1803.08494).
 #pragma once
 
+#include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/normalize.hpp>
-#include <normnet/nn/layer.hpp>
 
 #include <vector>
 
@@ -18,7 +18,7 @@ namespace normnet::inline NORMNET_ABI {
 /// Shapes: N x C x H x W (or N x C) to the same. Parameters, if affine: weight [C] (ones), bias [C] (zeros).
 /// Throws Error when groups do not divide the channels, or the input has other channels.
 template <class T>
-class GroupNorm final : public Layer<T> {
+class GroupNorm final : public BlockLayer<T> {
  public:
   struct Options {
     Index groups = 0;
@@ -52,15 +52,15 @@ class GroupNorm final : public Layer<T> {
     return input;
   }
 
-  void forward(const Batch<T>& x, Batch<T>& y, const Mode&) override {
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
     moments_.resize(static_cast<std::size_t>(x.blocks() * options_.groups));
-    parallel_for_2d(x.blocks(), options_.groups, region(0, x).pixels(x.width()), [&](Index block, Index group) {
+    schedule.each_share(options_.channels, options_.groups, 3 * region(0, x).pixels(x.width()), [&](Index block, Index group) {
       const kernels::Region channels = region(group, x);
-      const auto moments = moments_of(block, group) = kernels::moments_per_image(x, block, channels, options_.eps);
-      channels.for_each_row([&](Index c, Index row) {
-        kernels::normalize_row(x.row(block, c, row), y.row(block, c, row), x.width(), moments, weight_.value.data()[c],
-                               bias_.value.data()[c]);
-      });
+      const auto& moments = moments_of(block, group) = kernels::moments_per_image(x, block, channels, options_.eps);
+      for (Index c = channels.first_channel; c < channels.last_channel; ++c) {
+        const kernels::NormalizingLine<T> line(moments, weight_.value.data()[c], bias_.value.data()[c]);
+        for (Index row = 0; row < x.height(); ++row) line.apply(x.row(block, c, row), y.row(block, c, row), x.width());
+      }
     });
   }
 
@@ -70,40 +70,42 @@ class GroupNorm final : public Layer<T> {
   ///     dweight = sum of dy * xhat,   dbias = sum of dy          over images and pixels
   ///
   /// Derivation: docs/derivations.md.
-  void backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>& dx) override {
-    const Index channels = options_.channels;
-    std::vector<kernels::GradientSums<T>> sums(static_cast<std::size_t>(x.blocks() * channels));
-    parallel_for_2d(x.blocks(), options_.groups, region(0, x).pixels(x.width()), [&](Index block, Index group) {
-      const kernels::Region of_group = region(group, x);
-      const kernels::Moments<T> moments = moments_of(block, group);
-      of_group.for_each_row([&](Index c, Index row) {
-        sums[static_cast<std::size_t>(block * channels + c)].add_row(x.row(block, c, row), dy.row(block, c, row), x.width(),
-                                                                     moments);
-      });
-      kernels::GradientSums<T> of_g;
-      for (Index c = of_group.first_channel; c < of_group.last_channel; ++c) {
-        const auto& of_channel = sums[static_cast<std::size_t>(block * channels + c)];
-        of_g.dy.add(of_channel.dy, static_cast<double>(weight_.value.data()[c]));
-        of_g.dy_xhat.add(of_channel.dy_xhat, static_cast<double>(weight_.value.data()[c]));
-      }
-      const double count = static_cast<double>(of_group.pixels(x.width()));
-      const Pack<T> mean_g = of_g.dy.mean(count), mean_g_xhat = of_g.dy_xhat.mean(count);
-      of_group.for_each_row([&](Index c, Index row) {
-        kernels::normalize_row_backward(x.row(block, c, row), dy.row(block, c, row), dx.row(block, c, row), x.width(), moments,
-                                        weight_.value.data()[c], mean_g, mean_g_xhat);
-      });
-    });
+  void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
+    sums_.resize(static_cast<std::size_t>(x.blocks() * options_.channels));
+    schedule.each_share(options_.channels, options_.groups, 4 * region(0, x).pixels(x.width()),
+                        [&, dx](Index block, Index group) {
+                          const kernels::Region channels = region(group, x);
+                          const kernels::Moments<T> moments = moments_of(block, group);
+                          kernels::GradientSums<T> of_group;
+                          for (Index c = channels.first_channel; c < channels.last_channel; ++c) {
+                            const auto sums = kernels::gradient_sums(x, dy, block, c, moments);
+                            const double weight = static_cast<double>(weight_.value.data()[c]);
+                            of_group.dy.add(sums.dy, weight);
+                            of_group.dy_xhat.add(sums.dy_xhat, weight);
+                            sums_of(block, c) = {sums.dy.total(x.images_in(block)), sums.dy_xhat.total(x.images_in(block))};
+                          }
+                          if (dx == nullptr) return;
+                          const double count = static_cast<double>(channels.pixels(x.width()));
+                          const Pack<T> mean_g = of_group.dy.mean(count), mean_g_xhat = of_group.dy_xhat.mean(count);
+                          for (Index c = channels.first_channel; c < channels.last_channel; ++c) {
+                            const kernels::NormalizingGradient<T> line(moments, weight_.value.data()[c], mean_g, mean_g_xhat);
+                            for (Index row = 0; row < x.height(); ++row) {
+                              line.apply(x.row(block, c, row), dy.row(block, c, row), dx->row(block, c, row), x.width());
+                            }
+                          }
+                        });
     if (!options_.affine) return;
-    for (Index c = 0; c < channels; ++c) {
-      double sum_dy = 0, sum_dy_xhat = 0;
-      for (Index block = 0; block < x.blocks(); ++block) {
-        const auto& of_block = sums[static_cast<std::size_t>(block * channels + c)];
-        sum_dy += of_block.dy.total(x.images_in(block));
-        sum_dy_xhat += of_block.dy_xhat.total(x.images_in(block));
+    schedule.at_end([&] {
+      for (Index c = 0; c < options_.channels; ++c) {
+        Sums total;
+        for (Index block = 0; block < x.blocks(); ++block) {
+          total.dy += sums_of(block, c).dy;
+          total.dy_xhat += sums_of(block, c).dy_xhat;
+        }
+        bias_.grad.data()[c] += static_cast<T>(total.dy);
+        weight_.grad.data()[c] += static_cast<T>(total.dy_xhat);
       }
-      bias_.grad.data()[c] += static_cast<T>(sum_dy);
-      weight_.grad.data()[c] += static_cast<T>(sum_dy_xhat);
-    }
+    });
   }
 
   Keeps keeps_for_backward() const override { return Keeps::input; }
@@ -120,6 +122,11 @@ class GroupNorm final : public Layer<T> {
   }
 
  private:
+  // Sums over a channel of a block.
+  struct Sums {
+    double dy = 0, dy_xhat = 0;
+  };
+
   kernels::Region region(Index group, const Batch<T>& x) const {
     const Index size = options_.channels / options_.groups;
     return {group * size, (group + 1) * size, 0, x.height()};
@@ -127,10 +134,12 @@ class GroupNorm final : public Layer<T> {
   kernels::Moments<T>& moments_of(Index block, Index group) {
     return moments_[static_cast<std::size_t>(block * options_.groups + group)];
   }
+  Sums& sums_of(Index block, Index c) { return sums_[static_cast<std::size_t>(block * options_.channels + c)]; }
 
   Options options_;
   Parameter<T> weight_, bias_;
   std::vector<kernels::Moments<T>, AlignedAllocator<kernels::Moments<T>>> moments_;  // of each block and group
+  std::vector<Sums> sums_;                                                           // of each block and channel
 };
 
 }  // namespace normnet::inline NORMNET_ABI

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <normnet/nn/batch_norm2d.hpp>
+#include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/group_norm.hpp>
-#include <normnet/nn/layer.hpp>
 
 #include <vector>
 
@@ -21,7 +21,7 @@ namespace normnet::inline NORMNET_ABI {
 /// Buffers, if track_running_stats: running_mean [C] (zeros), running_var [C] (ones).
 /// Throws Error when the input has other channels, and in training when a channel has a single pixel.
 template <class T>
-class InstanceNorm2d final : public Layer<T> {
+class InstanceNorm2d final : public BlockLayer<T> {
  public:
   struct Options {
     Index channels = 0;
@@ -53,31 +53,34 @@ class InstanceNorm2d final : public Layer<T> {
     return input;
   }
 
-  void forward(const Batch<T>& x, Batch<T>& y, const Mode& mode) override {
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
     uses_running_ = !mode.training && options_.track_running_stats;
     if (uses_running_) {
       running_.weight().value = weight().value;
       running_.bias().value = bias().value;
-      return running_.forward(x, y, mode);
+      return running_.schedule_forward(x, y, mode, schedule);
     }
     if (mode.training && x.plane() < 2) {
       fail(this->label(), ": expected more than one pixel per channel in training, got ", x.plane(), " (input ", x.shape(), ")");
     }
-    if (mode.training && options_.track_running_stats) follow(x);
-    per_image_.forward(x, y, mode);
+    if (mode.training && options_.track_running_stats) schedule.then([&] { follow(x); });
+    per_image_.schedule_forward(x, y, mode, schedule);
   }
 
   /// As group norm with C groups; with the running statistics, as batch norm in evaluation.
-  void backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>& dx) override {
-    if (!uses_running_) return per_image_.backward(x, y, dy, dx);
+  void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
+                         BlockSchedule& schedule) override {
+    if (!uses_running_) return per_image_.schedule_backward(x, y, dy, dx, schedule);
     running_.weight().grad.fill(T(0));
     running_.bias().grad.fill(T(0));
-    running_.backward(x, y, dy, dx);
+    running_.schedule_backward(x, y, dy, dx, schedule);
     if (!options_.affine) return;
-    for (Index c = 0; c < options_.channels; ++c) {
-      weight().grad.data()[c] += running_.weight().grad.data()[c];
-      bias().grad.data()[c] += running_.bias().grad.data()[c];
-    }
+    schedule.at_end([&] {
+      for (Index c = 0; c < options_.channels; ++c) {
+        weight().grad.data()[c] += running_.weight().grad.data()[c];
+        bias().grad.data()[c] += running_.bias().grad.data()[c];
+      }
+    });
   }
 
   Keeps keeps_for_backward() const override { return Keeps::input; }

@@ -1,8 +1,8 @@
 // Layer normalization (Ba, Kiros and Hinton, 2016, https://arxiv.org/abs/1607.06450).
 #pragma once
 
+#include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/normalize.hpp>
-#include <normnet/nn/layer.hpp>
 
 #include <utility>
 #include <vector>
@@ -19,7 +19,7 @@ namespace normnet::inline NORMNET_ABI {
 /// Shapes: N x C x H x W or N x F to the same. Parameters, if elementwise_affine: weight (ones) and bias (zeros).
 /// Throws Error when normalized_shape is no trailing part of the input's shape.
 template <class T>
-class LayerNorm final : public Layer<T> {
+class LayerNorm final : public BlockLayer<T> {
  public:
   struct Options {
     Shape normalized_shape;
@@ -56,16 +56,16 @@ class LayerNorm final : public Layer<T> {
     return input;
   }
 
-  void forward(const Batch<T>& x, Batch<T>& y, const Mode&) override {
-    const Index regions = regions_in(x);
-    moments_.resize(static_cast<std::size_t>(x.blocks() * regions));
-    parallel_for_2d(x.blocks(), regions, region(0, x).pixels(x.width()), [&](Index block, Index r) {
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
+    moments_.resize(static_cast<std::size_t>(x.blocks() * regions_in(x)));
+    schedule.each_share(x.channels(), regions_in(x), 3 * region(0, x).pixels(x.width()), [&](Index block, Index r) {
       const kernels::Region rows = region(r, x);
       const auto moments = moments_of(x, block, r) = kernels::moments_per_image(x, block, rows, options_.eps);
+      const kernels::NormalizingLine<T> line(moments, T(1), T(0));
       rows.for_each_row([&](Index c, Index row) {
         const Pack<T>* source = x.row(block, c, row);
         Pack<T>* target = y.row(block, c, row);
-        if (!options_.elementwise_affine) return kernels::normalize_row(source, target, x.width(), moments, T(1), T(0));
+        if (!options_.elementwise_affine) return line.apply(source, target, x.width());
         const Index first = affine_offset(x, rows, c, row);
         const T* weight = weight_.value.data() + first;
         const T* bias = bias_.value.data() + first;
@@ -80,30 +80,37 @@ class LayerNorm final : public Layer<T> {
   ///     dweight = sum of dy * xhat,   dbias = sum of dy          over everything but the normalized extents
   ///
   /// Derivation: docs/derivations.md.
-  void backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>& dx) override {
-    if (options_.elementwise_affine) add_parameter_gradients(x, dy);
-    const Index regions = regions_in(x);
-    parallel_for_2d(x.blocks(), regions, region(0, x).pixels(x.width()), [&](Index block, Index r) {
+  void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
+    if (options_.elementwise_affine) schedule_parameter_gradients(x, dy, schedule);
+    if (dx == nullptr) return;
+    schedule.each_share(x.channels(), regions_in(x), 6 * region(0, x).pixels(x.width()), [&, dx](Index block, Index r) {
       const kernels::Region rows = region(r, x);
       const kernels::Moments<T> moments = moments_of(x, block, r);
-      const auto g = [&](Index c, Index row, Index i) {
-        const Pack<T> gradient = dy.row(block, c, row)[i];
-        if (!options_.elementwise_affine) return gradient;
-        return gradient * Pack<T>(weight_.value.data()[affine_offset(x, rows, c, row) + i]);
+      const auto gradient_of_row = [&](Index c, Index row) {
+        const T* weight = options_.elementwise_affine ? weight_.value.data() + affine_offset(x, rows, c, row) : nullptr;
+        return [weight, gradient = dy.row(block, c, row)](Index i) {
+          return weight == nullptr ? gradient[i] : gradient[i] * Pack<T>(weight[i]);
+        };
       };
-      kernels::LaneSum<T> sum_g, sum_g_xhat;
+      kernels::PixelSums<T, 2> sums;
       rows.for_each_row([&](Index c, Index row) {
         const Pack<T>* source = x.row(block, c, row);
-        sum_g.add(kernels::row_sum<T>(x.width(), [&](Index i) { return g(c, row, i); }));
-        sum_g_xhat.add(kernels::row_sum<T>(x.width(), [&](Index i) { return g(c, row, i) * moments.normalized(source[i]); }));
+        const auto g = gradient_of_row(c, row);
+        sums.add_row(x.width(), [&](Index i, auto& sum) {
+          const Pack<T> of_pixel = g(i);
+          sum[0] += of_pixel;
+          sum[1] += of_pixel * moments.normalized(source[i]);
+        });
       });
+      const auto totals = sums.totals();
       const double count = static_cast<double>(rows.pixels(x.width()));
-      const Pack<T> mean_g = sum_g.mean(count), mean_g_xhat = sum_g_xhat.mean(count);
+      const Pack<T> mean_g = totals[0].mean(count), mean_g_xhat = totals[1].mean(count);
       rows.for_each_row([&](Index c, Index row) {
         const Pack<T>* source = x.row(block, c, row);
-        Pack<T>* target = dx.row(block, c, row);
+        Pack<T>* target = dx->row(block, c, row);
+        const auto g = gradient_of_row(c, row);
         for (Index i = 0; i < x.width(); ++i) {
-          target[i] = moments.rstd * ((g(c, row, i) - mean_g) - moments.normalized(source[i]) * mean_g_xhat);
+          target[i] = moments.rstd * ((g(i) - mean_g) - moments.normalized(source[i]) * mean_g_xhat);
         }
       });
     });
@@ -140,28 +147,39 @@ class LayerNorm final : public Layer<T> {
     return ((c - rows.first_channel) * (rows.last_row - rows.first_row) + row - rows.first_row) * x.width();
   }
 
-  // Each weight is summed by one thread over all blocks and regions, in their order.
-  void add_parameter_gradients(const Batch<T>& x, const Batch<T>& dy) {
-    const Index regions = regions_in(x);
+  // Each block has its own sum for each weight, over its regions and then its lanes; those of the blocks are added in their order.
+  void schedule_parameter_gradients(const Batch<T>& x, const Batch<T>& dy, BlockSchedule& schedule) {
     const kernels::Region first = region(0, x);
-    const Index rows = first.last_row - first.first_row, channels = first.last_channel - first.first_channel;
-    parallel_for_2d(channels, rows, regions * x.blocks() * x.width(), [&](Index c, Index row) {
-      for (Index i = 0; i < x.width(); ++i) {
-        double sum_dy = 0, sum_dy_xhat = 0;
-        for (Index block = 0; block < x.blocks(); ++block) {
-          kernels::GradientSums<T> sums;
+    const Index channels = first.last_channel - first.first_channel;
+    sums_.resize(static_cast<std::size_t>(x.blocks() * weight_.value.size()));
+    schedule.each_share(x.channels(), channels, 4 * x.channels() / channels * x.plane(), [&](Index block, Index c) {
+      const Index regions = regions_in(x), rows = region(0, x).last_row - region(0, x).first_row;
+      Sums* sums = sums_.data() + block * weight_.value.size() + c * rows * x.width();
+      for (Index row = 0; row < rows; ++row) {
+        for (Index i = 0; i < x.width(); ++i, ++sums) {
+          Pack<T> of_dy(T(0)), of_dy_xhat(T(0));
           for (Index r = 0; r < regions; ++r) {
             const kernels::Region of_r = region(r, x);
-            sums.add_row(x.row(block, of_r.first_channel + c, of_r.first_row + row) + i,
-                         dy.row(block, of_r.first_channel + c, of_r.first_row + row) + i, 1, moments_of(x, block, r));
+            const Pack<T> gradient = dy.row(block, of_r.first_channel + c, of_r.first_row + row)[i];
+            of_dy += gradient;
+            of_dy_xhat +=
+                gradient * moments_of(x, block, r).normalized(x.row(block, of_r.first_channel + c, of_r.first_row + row)[i]);
           }
-          sum_dy += sums.dy.total(x.images_in(block));
-          sum_dy_xhat += sums.dy_xhat.total(x.images_in(block));
+          *sums = {sum(of_dy), sum(of_dy_xhat)};
         }
-        const Index position = (c * rows + row) * x.width() + i;
-        bias_.grad.data()[position] += static_cast<T>(sum_dy);
-        weight_.grad.data()[position] += static_cast<T>(sum_dy_xhat);
       }
+    });
+    schedule.at_end([&] {
+      parallel_for(weight_.value.size(), 2 * x.blocks(), [&](Index i) {
+        double dweight = 0, dbias = 0;
+        for (Index block = 0; block < x.blocks(); ++block) {
+          const Sums& of_block = sums_[static_cast<std::size_t>(block * weight_.value.size() + i)];
+          dweight += static_cast<double>(of_block.dy_xhat);
+          dbias += static_cast<double>(of_block.dy);
+        }
+        bias_.grad.data()[i] += static_cast<T>(dbias);
+        weight_.grad.data()[i] += static_cast<T>(dweight);
+      });
     });
   }
 
@@ -169,9 +187,15 @@ class LayerNorm final : public Layer<T> {
     return moments_[static_cast<std::size_t>(block * regions_in(x) + r)];
   }
 
+  // Sums over the images and regions of a block.
+  struct Sums {
+    T dy, dy_xhat;
+  };
+
   Options options_;
   Parameter<T> weight_, bias_;
   std::vector<kernels::Moments<T>, AlignedAllocator<kernels::Moments<T>>> moments_;  // of each block and region
+  std::vector<Sums> sums_;                                                           // of each block and weight
 };
 
 }  // namespace normnet::inline NORMNET_ABI

@@ -1,12 +1,13 @@
 // The fully connected layer.
 #pragma once
 
+#include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/init.hpp>
 #include <normnet/nn/kernels/conv_direct.hpp>
 #include <normnet/nn/kernels/lane_sum.hpp>
-#include <normnet/nn/layer.hpp>
 
 #include <cmath>
+#include <utility>
 
 namespace normnet::inline NORMNET_ABI {
 
@@ -18,7 +19,7 @@ namespace normnet::inline NORMNET_ABI {
 /// Parameters: weight [O, I] and, with bias, bias [O]; both drawn from +-1 / sqrt(I), as PyTorch does.
 /// Throws Error when a number of features is below 1, or the input has other features.
 template <class T>
-class Linear final : public Layer<T> {
+class Linear final : public BlockLayer<T> {
  public:
   struct Options {
     Index in_features = 0;
@@ -53,22 +54,25 @@ class Linear final : public Layer<T> {
   }
 
   // A feature is a channel of one pixel, so all passes are those of a 1x1 convolution.
-  void forward(const Batch<T>& x, Batch<T>& y, const Mode&) override {
-    kernels::conv_direct_forward(conv_, x, weight_.value.data(), options_.bias ? bias_.value.data() : nullptr, y);
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
+    const T* bias = options_.bias ? bias_.value.data() : nullptr;
+    schedule.each_part(kernels::conv_direct_forward(conv_, x, weight_.value.data(), bias, y), x, y);
   }
 
   ///     dx[n, i] = sum over o of weight[o, i] * dy[n, o]
   ///     dweight[o, i] = sum over n of dy[n, o] * x[n, i],   dbias[o] = sum over n of dy[n, o]
   ///
   /// Derivation: docs/derivations.md.
-  void backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>& dx) override {
-    backward_parameters(x, y, dy);
-    kernels::conv_direct_input_gradient(conv_, dy, weight_.value.data(), dx);
-  }
-
-  void backward_parameters(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy) override {
-    kernels::conv_direct_weight_gradient(conv_, x, dy, weight_.grad.data());
-    if (options_.bias) kernels::add_channel_sums(dy, bias_.grad.data());
+  void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
+    if (dx != nullptr) {
+      for (auto& phase : kernels::conv_direct_input_gradient(conv_, dy, weight_.value.data(), *dx)) {
+        schedule.each_part(std::move(phase), dy, *dx);
+      }
+    }
+    schedule.at_end([&] {
+      kernels::conv_direct_weight_gradient(conv_, x, dy, weight_.grad.data());
+      if (options_.bias) kernels::add_channel_sums(dy, bias_.grad.data());
+    });
   }
 
   Keeps keeps_for_backward() const override { return Keeps::input; }

@@ -1,8 +1,8 @@
 // Max pooling.
 #pragma once
 
+#include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/pool_geometry.hpp>
-#include <normnet/nn/layer.hpp>
 
 #include <algorithm>
 #include <vector>
@@ -21,7 +21,7 @@ namespace normnet::inline NORMNET_ABI {
 /// Throws Error on sizes that make no sense, on padding of more than half the kernel, on an input smaller than the kernel, and
 /// where a window would cover nothing but padding.
 template <class T>
-class MaxPool2d final : public Layer<T> {
+class MaxPool2d final : public BlockLayer<T> {
  public:
   struct Options {
     Pair kernel_size = 0;
@@ -48,10 +48,9 @@ class MaxPool2d final : public Layer<T> {
   Shape output_shape(const Shape& input) const override { return geometry_.output_shape(input, this->label()); }
   Keeps keeps_for_backward() const override { return Keeps::both; }
 
-  void forward(const Batch<T>& x, Batch<T>& y, const Mode&) override {
-    const auto rows = geometry_.row_windows(x.height()), columns = geometry_.column_windows(x.width());
-    const bool tiles = tiles_by_two(x, y);
-    parallel_for_2d(x.blocks(), x.channels(), x.plane(), [&](Index block, Index c) {
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
+    const auto work = [&, tiles = tiles_by_two(x, y), rows = geometry_.row_windows(x.height()),
+                       columns = geometry_.column_windows(x.width())](Index block, Index c) {
       for (Index i = 0; i < y.height(); ++i) {
         const PoolWindow& row = rows[static_cast<std::size_t>(i)];
         const Pack<T>* in = x.row(block, c, row.first);
@@ -65,17 +64,18 @@ class MaxPool2d final : public Layer<T> {
           for (Index j = 0; j < y.width(); ++j) out[j] = greatest(in, row, columns[static_cast<std::size_t>(j)], x.row_stride());
         }
       }
-    });
+    };
+    schedule.each_channel(x.channels(), x.plane(), work);
   }
 
   /// dx is the sum of dy over the windows in which the pixel is the first, row by row, to hold the greatest value: PyTorch's
   /// choice. It is found again by comparing x with y.
-  void backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>& dx) override {
-    const auto rows = geometry_.row_windows(x.height()), columns = geometry_.column_windows(x.width());
-    const bool tiles = tiles_by_two(x, y);
-    parallel_for_2d(x.blocks(), x.channels(), 2 * x.plane(), [&](Index block, Index c) {
-      if (tiles) return backward_by_two(x, y, dy, dx, block, c);
-      for (Index p = 0; p < dx.height(); ++p) std::fill_n(dx.row(block, c, p), dx.width(), Pack<T>(T(0)));
+  void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
+                         BlockSchedule& schedule) override {
+    const auto work = [&, dx, tiles = tiles_by_two(x, y), rows = geometry_.row_windows(x.height()),
+                       columns = geometry_.column_windows(x.width())](Index block, Index c) {
+      if (tiles) return backward_by_two(x, y, dy, *dx, block, c);
+      for (Index p = 0; p < dx->height(); ++p) std::fill_n(dx->row(block, c, p), dx->width(), Pack<T>(T(0)));
       for (Index i = 0; i < y.height(); ++i) {
         const PoolWindow& row = rows[static_cast<std::size_t>(i)];
         const Pack<T>*value = y.row(block, c, i), *gradient = dy.row(block, c, i);
@@ -85,14 +85,15 @@ class MaxPool2d final : public Layer<T> {
           for (Index u = 0; u < row.taps; ++u) {
             const Index p = row.first + u * geometry_.dilation.height;
             const Pack<T>* in = x.row(block, c, p) + column.first;
-            Pack<T>* out = dx.row(block, c, p) + column.first;
+            Pack<T>* out = dx->row(block, c, p) + column.first;
             for (Index v = 0; v < column.taps * geometry_.dilation.width; v += geometry_.dilation.width) {
               out[v] += take_where_equal(in[v], value[j], left);
             }
           }
         }
       }
-    });
+    };
+    schedule.each_channel(x.channels(), 2 * x.plane(), work);
   }
 
  private:

@@ -1,7 +1,7 @@
 // Residual connections (He et al., 2015, https://arxiv.org/abs/1512.03385).
 #pragma once
 
-#include <normnet/nn/layer.hpp>
+#include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/sequential.hpp>
 
 #include <optional>
@@ -18,7 +18,7 @@ namespace normnet::inline NORMNET_ABI {
 /// Parameters: the body's as "body.0.weight", ..., the projection's as "projection.0.weight", ...
 /// Throws Error when the two shapes differ.
 template <class T>
-class Residual final : public Layer<T> {
+class Residual final : public BlockLayer<T> {
  public:
   explicit Residual(Sequential<T> body) : body_(std::move(body)) { name_children(""); }
   Residual(Sequential<T> body, Sequential<T> projection) : body_(std::move(body)), projection_(std::move(projection)) {
@@ -41,30 +41,25 @@ class Residual final : public Layer<T> {
     return output;
   }
 
-  void forward(const Batch<T>& x, Batch<T>& y, const Mode& mode) override {
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
     body_output_.reset(y.shape());
-    body_.forward(x, body_output_, {mode.training, mode.random.fork(0)});
+    body_.schedule_forward(x, body_output_, {mode.training, mode.random.fork(0)}, schedule);
     if (projection_) {
       projected_.reset(y.shape());
-      projection_->forward(x, projected_, {mode.training, mode.random.fork(1)});
+      projection_->schedule_forward(x, projected_, {mode.training, mode.random.fork(1)}, schedule);
     }
-    add(body_output_, projection_ ? projected_ : x, y);
+    schedule_sum(body_output_, projection_ ? projected_ : x, y, schedule);
   }
 
   /// dx = (d body / dx)^T dy + dy, or the projection's instead of the last term: a sum passes its gradient to both of its terms.
-  void backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>& dx) override {
-    body_gradient_.reset(x.shape());
-    body_.backward(x, body_output_, dy, body_gradient_);
+  void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
+    if (dx != nullptr) body_gradient_.reset(x.shape());
+    body_.schedule_backward(x, body_output_, dy, dx != nullptr ? &body_gradient_ : nullptr, schedule);
     if (projection_) {
-      projection_gradient_.reset(x.shape());
-      projection_->backward(x, projected_, dy, projection_gradient_);
+      if (dx != nullptr) projection_gradient_.reset(x.shape());
+      projection_->schedule_backward(x, projected_, dy, dx != nullptr ? &projection_gradient_ : nullptr, schedule);
     }
-    add(body_gradient_, projection_ ? projection_gradient_ : dy, dx);
-  }
-
-  void backward_parameters(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy) override {
-    body_.backward_parameters(x, body_output_, dy);
-    if (projection_) projection_->backward_parameters(x, projected_, dy);
+    if (dx != nullptr) schedule_sum(body_gradient_, projection_ ? projection_gradient_ : dy, *dx, schedule);
   }
 
   Keeps keeps_for_backward() const override { return Keeps::input; }
@@ -97,8 +92,8 @@ class Residual final : public Layer<T> {
   }
 
  private:
-  static void add(const Batch<T>& a, const Batch<T>& b, Batch<T>& sum) {
-    parallel_for_2d(sum.blocks(), sum.channels(), sum.plane(), [&](Index block, Index c) {
+  static void schedule_sum(const Batch<T>& a, const Batch<T>& b, Batch<T>& sum, BlockSchedule& schedule) {
+    schedule.each_channel(sum.channels(), sum.plane(), [&](Index block, Index c) {
       for (Index y = 0; y < sum.height(); ++y) {
         const Pack<T>* first = a.row(block, c, y);
         const Pack<T>* second = b.row(block, c, y);

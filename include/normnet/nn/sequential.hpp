@@ -1,7 +1,7 @@
 // A chain of layers, and the plan of the memory between them.
 #pragma once
 
-#include <normnet/nn/layer.hpp>
+#include <normnet/nn/block_layer.hpp>
 
 #include <concepts>
 #include <memory>
@@ -22,12 +22,12 @@ namespace normnet::inline NORMNET_ABI {
 ///
 /// Shapes are inferred and checked when the first input arrives; errors name the layer. At that moment it also plans the memory
 /// between its layers: what no backward pass reads again is overwritten in place, and a layer that needs a border of zeros around
-/// its input finds it there.
+/// its input finds it there. A block of images passes through several layers at a time, while it is in the cache (`BlockSchedule`).
 ///
 /// Layers are named by position, "0", "1", ..., unless add() is given a name; parameters and buffers carry dotted names,
 /// "conv1.weight".
 template <class T>
-class Sequential final : public Layer<T> {
+class Sequential final : public BlockLayer<T> {
  public:
   /// Models with the same seed and the same layers start from the same parameters and drop the same units.
   explicit Sequential(std::uint64_t seed = 0) : random_(seed) {}
@@ -131,20 +131,54 @@ class Sequential final : public Layer<T> {
     return shape;
   }
 
-  void forward(const Batch<T>& x, Batch<T>& y, const Mode& mode) override {
+  using BlockLayer<T>::forward;
+  using BlockLayer<T>::backward;
+
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
     prepare(x.shape());
-    if (layers_.empty()) return y.copy_from(x);
+    if (layers_.empty()) return schedule_copy(x, y, schedule);
     for (std::size_t i = 0; i < layers_.size(); ++i) {
-      layers_[i]->forward(value(i, x, y), writable_value(i + 1, y), {mode.training, mode.random.fork(i)});
+      const Batch<T>& in = value(i, x, y);
+      Batch<T>& out = writable_value(i + 1, y);
+      const Mode of_layer{mode.training, mode.random.fork(i)};
+      if (auto* block_layer = dynamic_cast<BlockLayer<T>*>(layers_[i].get())) {
+        block_layer->schedule_forward(in, out, of_layer, schedule);
+      } else {
+        schedule.then([&layer = *layers_[i], &in, &out, of_layer] { layer.forward(in, out, of_layer); });
+      }
     }
   }
 
-  void backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>& dx) override {
-    backward_chain(x, y, dy, &dx);
-  }
-
-  void backward_parameters(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy) override {
-    backward_chain(x, y, dy, nullptr);
+  // Without dx, the gradient goes no further down than the first layer that has parameters.
+  void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
+                         BlockSchedule& schedule) override {
+    if (layers_.empty()) {
+      if (dx != nullptr) schedule_copy(dy, *dx, schedule);
+      return;
+    }
+    const bool parameters_only = dx == nullptr;
+    std::size_t lowest = 0;
+    if (parameters_only) {
+      while (lowest < layers_.size() && layers_[lowest]->parameters().empty()) ++lowest;
+      dx = &unasked_gradient(lowest + 1);
+    }
+    const auto& slot = plan_.gradients.slot;
+    const auto writable = [&](std::size_t place) -> Batch<T>& {
+      return slot[place] == slot.front() ? *dx : plan_.gradients.storage[slot[place]];
+    };
+    for (std::size_t i = layers_.size(); i-- > lowest;) {
+      const Batch<T>&in = value(i, x, y), &out = value(i + 1, x, y);
+      const Batch<T>& of_output = slot[i + 1] == slot.back() ? dy : writable(i + 1);
+      Batch<T>* of_input = parameters_only && i == lowest ? nullptr : &writable(i);
+      if (auto* block_layer = dynamic_cast<BlockLayer<T>*>(layers_[i].get())) {
+        block_layer->schedule_backward(in, out, of_output, of_input, schedule);
+      } else {
+        schedule.then([&layer = *layers_[i], &in, &out, &of_output, of_input] {
+          if (of_input != nullptr) return layer.backward(in, out, of_output, *of_input);
+          layer.backward_parameters(in, out, of_output);
+        });
+      }
+    }
   }
 
   Halo input_halo() const override { return layers_.empty() ? Halo{} : layers_.front()->input_halo(); }
@@ -263,33 +297,13 @@ class Sequential final : public Layer<T> {
       padded_gradient_.copy_from(dy);
       gradient = &padded_gradient_;
     }
-    backward_chain(top_input(), top_output_, *gradient, dx);
+    BlockSchedule schedule(top_output_.blocks());
+    schedule_backward(top_input(), top_output_, *gradient, dx, schedule);
+    schedule.run();
   }
 
-  // Without dx, the gradient goes no further down than the first layer that has parameters.
-  void backward_chain(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx) {
-    if (layers_.empty()) {
-      if (dx != nullptr) dx->copy_from(dy);
-      return;
-    }
-    const bool parameters_only = dx == nullptr;
-    std::size_t lowest = 0;
-    if (parameters_only) {
-      while (lowest < layers_.size() && layers_[lowest]->parameters().empty()) ++lowest;
-      dx = &unasked_gradient(lowest + 1);
-    }
-    const auto& slot = plan_.gradients.slot;
-    const auto writable = [&](std::size_t place) -> Batch<T>& {
-      return slot[place] == slot.front() ? *dx : plan_.gradients.storage[slot[place]];
-    };
-    for (std::size_t i = layers_.size(); i-- > lowest;) {
-      const Batch<T>& of_output = slot[i + 1] == slot.back() ? dy : writable(i + 1);
-      if (parameters_only && i == lowest) {
-        layers_[i]->backward_parameters(value(i, x, y), value(i + 1, x, y), of_output);
-      } else {
-        layers_[i]->backward(value(i, x, y), value(i + 1, x, y), of_output, writable(i));
-      }
-    }
+  static void schedule_copy(const Batch<T>& from, Batch<T>& to, BlockSchedule& schedule) {
+    schedule.each_channel(from.channels(), from.plane(), [&](Index block, Index c) { to.copy_channel_from(from, block, c); });
   }
 
   // Layers that work in place may pass the gradient of the output of layer `place` - 1 through the caller's dx; without one it

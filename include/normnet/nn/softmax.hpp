@@ -1,8 +1,8 @@
 // Softmax over the channels.
 #pragma once
 
+#include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/math.hpp>
-#include <normnet/nn/layer.hpp>
 
 namespace normnet::inline NORMNET_ABI {
 
@@ -13,15 +13,15 @@ namespace normnet::inline NORMNET_ABI {
 /// The maximum changes nothing but keeps the exponentials finite.
 /// Shapes: N x C or N x C x H x W to the same. Works in place. For training, CrossEntropyLoss takes what would go in here.
 template <class T>
-class Softmax final : public Layer<T> {
+class Softmax final : public BlockLayer<T> {
  public:
   std::string type() const override { return "Softmax"; }
   Shape output_shape(const Shape& input) const override { return input; }
   Keeps keeps_for_backward() const override { return Keeps::output; }
   bool in_place() const override { return true; }
 
-  void forward(const Batch<T>& x, Batch<T>& y, const Mode&) override {
-    parallel_for_2d(x.blocks(), x.height(), x.channels() * x.width() * 64, [&](Index block, Index row) {
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
+    schedule.each_block(x.height(), x.channels() * x.width() * 64, [&](Index block, Index row) {
       const Pack<T>* in = x.row(block, 0, row);
       Pack<T>* out = y.row(block, 0, row);
       for (Index i = 0; i < x.width(); ++i, ++in, ++out) {
@@ -38,15 +38,15 @@ class Softmax final : public Layer<T> {
   }
 
   /// dx[c] = y[c] * (dy[c] - sum over k of dy[k] * y[k]) at every pixel.
-  void backward(const Batch<T>&, const Batch<T>& y, const Batch<T>& dy, Batch<T>& dx) override {
-    parallel_for_2d(y.blocks(), y.height(), y.channels() * y.width() * 2, [&](Index block, Index row) {
+  void schedule_backward(const Batch<T>&, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
+    schedule.each_block(y.height(), y.channels() * y.width() * 2, [&, dx](Index block, Index row) {
       const Pack<T>*value = y.row(block, 0, row), *gradient = dy.row(block, 0, row);
-      Pack<T>* out = dx.row(block, 0, row);
+      Pack<T>* out = dx->row(block, 0, row);
       for (Index i = 0; i < y.width(); ++i, ++value, ++gradient, ++out) {
         Pack<T> mean(T(0));
         for (Index c = 0; c < y.channels(); ++c) mean += gradient[c * dy.channel_stride()] * value[c * y.channel_stride()];
         for (Index c = 0; c < y.channels(); ++c) {
-          out[c * dx.channel_stride()] = value[c * y.channel_stride()] * (gradient[c * dy.channel_stride()] - mean);
+          out[c * dx->channel_stride()] = value[c * y.channel_stride()] * (gradient[c * dy.channel_stride()] - mean);
         }
       }
     });

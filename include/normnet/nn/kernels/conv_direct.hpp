@@ -5,6 +5,7 @@
 #include <normnet/nn/kernels/conv_geometry.hpp>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 // All three passes are matrix products in which one factor is a list of offsets instead of a matrix. With k = (channel, tap), the
@@ -88,6 +89,13 @@ struct Correlation {
   std::vector<T> weight;      // [group][tile][k][channel of the tile]
   const T* bias = nullptr;
 
+  /// A block falls into independent parts, runs of pixels. 120 is divisible by most tiles, and makes a few thousand vector
+  /// operations even in a small layer.
+  static constexpr Index pixels_per_part = 120;
+  Index parts() const { return (in.size() + pixels_per_part - 1) / pixels_per_part; }
+  Index cost() const { return std::min(pixels_per_part, in.size()) * groups * out_per_group * taps(); }
+  void run(const Batch<T>& x, Batch<T>& y, Index block, Index part) const;
+
   Index taps() const { return static_cast<Index>(offset.size()); }
   int tile() const { return channels_per_tile(out_per_group); }
   Index tiles() const { return (out_per_group + tile() - 1) / tile(); }
@@ -160,25 +168,18 @@ void correlate_pixels(const Correlation<T>& job, const Batch<T>& x, Batch<T>& y,
   }
 }
 
-/// A whole correlation, parallel over the blocks and, within a block, over runs of pixels.
 template <class T>
-void correlate(const Correlation<T>& job, const Batch<T>& x, Batch<T>& y) {
-  constexpr Index run = 120;  // divisible by most tiles, and a few thousand vector operations even in a small layer
-  const Index pixels = job.in.size();
-  const Index runs = (pixels + run - 1) / run;
-  const Index cost = std::min(run, pixels) * job.groups * job.out_per_group * job.taps();
-  with_tile(job.tile(), [&](auto tile) {
+void Correlation<T>::run(const Batch<T>& x, Batch<T>& y, Index block, Index part) const {
+  const Index begin = part * pixels_per_part, end = std::min(begin + pixels_per_part, in.size());
+  with_tile(tile(), [&](auto tile) {
     constexpr int channels = tile();
     constexpr int at_once = pixels_per_tile<channels>();
-    parallel_for_2d(x.blocks(), runs, cost, [&](Index block, Index index) {
-      const Index begin = index * run, end = std::min(begin + run, pixels);
-      if (end - begin < at_once) {
-        for (Index p = begin; p < end; ++p) correlate_pixels<channels, 1>(job, x, y, block, p);
-      } else {
-        for (Index p = begin; p < end; p += at_once)
-          correlate_pixels<channels, at_once>(job, x, y, block, std::min(p, end - at_once));
-      }
-    });
+    if (end - begin < at_once) {
+      for (Index p = begin; p < end; ++p) correlate_pixels<channels, 1>(*this, x, y, block, p);
+    } else {
+      for (Index p = begin; p < end; p += at_once)
+        correlate_pixels<channels, at_once>(*this, x, y, block, std::min(p, end - at_once));
+    }
   });
 }
 
@@ -205,9 +206,11 @@ inline Halo conv_gradient_halo(const ConvGeometry& conv) {
           border(conv.span().width, conv.padding.width, conv.stride.width)};
 }
 
-/// y = conv(x, weight) + bias. weight: O x C/G x KH x KW; bias: O values or null. x needs a border of the convolution's padding.
+/// y = conv(x, weight) + bias, for batches of these extents. weight: O x C/G x KH x KW; bias: O values or null. x needs a border
+/// of the convolution's padding.
 template <class T>
-void conv_direct_forward(const ConvGeometry& conv, const Batch<T>& x, const T* weight, const T* bias, Batch<T>& y) {
+Correlation<T> conv_direct_forward(const ConvGeometry& conv, const Batch<T>& x, const T* weight, const T* bias,
+                                   const Batch<T>& y) {
   const Index columns = conv.in_per_group() * conv.taps();
   Correlation<T> job{.in = {y.height(), y.width(), {0, 0}, conv.stride},
                      .out = {y.height(), y.width(), {0, 0}, {1, 1}},
@@ -218,15 +221,18 @@ void conv_direct_forward(const ConvGeometry& conv, const Batch<T>& x, const T* w
                      .weight = {},
                      .bias = bias};
   job.pack_weights([&](Index g, Index o, Index k) { return weight[(g * conv.out_per_group() + o) * columns + k]; });
-  correlate(job, x, y);
+  return job;
 }
 
-/// dx = the gradient with respect to x. dy needs a border of conv_gradient_halo().
+/// dx = the gradient with respect to x, for batches of these extents: what these correlations of dy write one after the other. dy
+/// needs a border of conv_gradient_halo().
 ///
 /// Input pixel q meets output pixel (q + P - u D) / S through tap u wherever that division has no remainder. So the pixels with
 /// the same remainder of q / S share their taps: S x S correlations, each over the dy of every pixel and the taps that fit.
 template <class T>
-void conv_direct_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, const T* weight, Batch<T>& dx) {
+std::vector<Correlation<T>> conv_direct_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, const T* weight,
+                                                       const Batch<T>& dx) {
+  std::vector<Correlation<T>> phases;
   const Index taps = conv.taps(), columns = conv.in_per_group() * taps;
   for (Index phase_y = 0; phase_y < std::min(conv.stride.height, dx.height()); ++phase_y) {
     for (Index phase_x = 0; phase_x < std::min(conv.stride.width, dx.width()); ++phase_x) {
@@ -256,9 +262,10 @@ void conv_direct_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, co
       job.pack_weights([&](Index g, Index c, Index k) {
         return weight[g * conv.out_per_group() * columns + source[static_cast<std::size_t>(k)] + c * taps];
       });
-      correlate(job, dy, dx);
+      phases.push_back(std::move(job));
     }
   }
+  return phases;
 }
 
 /// Rows of some blocks of a batch: what one partial sum of a weight gradient runs over.

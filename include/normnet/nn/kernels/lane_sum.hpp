@@ -22,21 +22,21 @@ NORMNET_INLINE Pack<T> row_sum(Index count, F f) {
   return (a + b) + (c + d);
 }
 
-/// One sum per lane, in double whatever the scalar: a row is summed in T, rows are summed here, so that the error of a sum over a
-/// batch of a hundred thousand floats stays that of one row.
+/// One sum per lane, in double whatever the scalar.
 template <class T>
 class LaneSum {
  public:
   static constexpr int lanes = Pack<T>::lanes;
 
-  NORMNET_INLINE void add(const Pack<T>& row) {
-    for (int lane = 0; lane < lanes; ++lane) sum_[static_cast<std::size_t>(lane)] += static_cast<double>(row[lane]);
+  NORMNET_INLINE void add(const Pack<T>& pack) {
+    for (int lane = 0; lane < lanes; ++lane) sum_[static_cast<std::size_t>(lane)] += static_cast<double>(pack[lane]);
   }
   void add(const LaneSum& other, double factor) {
     for (std::size_t lane = 0; lane < sum_.size(); ++lane) sum_[lane] += factor * other.sum_[lane];
   }
 
   double operator[](int lane) const { return sum_[static_cast<std::size_t>(lane)]; }
+  void set(int lane, double sum) { sum_[static_cast<std::size_t>(lane)] = sum; }
 
   /// The sum of each lane over `count`.
   Pack<T> mean(double count) const {
@@ -56,6 +56,53 @@ class LaneSum {
   std::array<double, static_cast<std::size_t>(lanes)> sum_{};
 };
 
+/// Sums `Count` quantities over the pixels of many rows, per lane: in T over up to about 64 pixels, and those sums in double, so
+/// that the error of a sum over any number of pixels stays that of a short one.
+template <class T, std::size_t Count>
+class PixelSums {
+ public:
+  /// Calls add(i, partial) for every pixel i of a row; it adds the quantities of that pixel to partial[0], partial[1], ...
+  template <class F>
+  NORMNET_INLINE void add_row(Index width, F add) {
+    if (pending_ + width > 64) flush();
+    pending_ += width;
+    Index i = 0;
+    for (; i + 4 <= width; i += 4) {  // four of each, so that an addition does not wait for the one before
+      add(i, partial_[0]);
+      add(i + 1, partial_[1]);
+      add(i + 2, partial_[2]);
+      add(i + 3, partial_[3]);
+    }
+    for (; i < width; ++i) add(i, partial_[0]);
+  }
+
+  /// The sum of each quantity over all rows.
+  NORMNET_INLINE std::array<LaneSum<T>, Count> totals() {
+    flush();
+    return total_;
+  }
+
+ private:
+  NORMNET_INLINE void flush() {
+    if (pending_ == 0) return;
+    for (std::size_t k = 0; k < Count; ++k) {
+      total_[k].add((partial_[0][k] + partial_[1][k]) + (partial_[2][k] + partial_[3][k]));
+      for (auto& partial : partial_) partial[k] = Pack<T>(T(0));
+    }
+    pending_ = 0;
+  }
+
+  static std::array<Pack<T>, Count> zeros() {
+    std::array<Pack<T>, Count> all;
+    all.fill(Pack<T>(T(0)));
+    return all;
+  }
+
+  std::array<LaneSum<T>, Count> total_{};
+  std::array<Pack<T>, Count> partial_[4] = {zeros(), zeros(), zeros(), zeros()};
+  Index pending_ = 0;
+};
+
 /// Adds, for every channel, the sum over images and pixels to total[channel]: the gradient of a bias. Padding lanes must be zero
 /// or are left out all the same.
 template <class T>
@@ -63,12 +110,12 @@ void add_channel_sums(const Batch<T>& batch, T* total) {
   parallel_for(batch.channels(), batch.blocks() * batch.plane(), [&](Index c) {
     double of_channel = 0;
     for (Index block = 0; block < batch.blocks(); ++block) {
-      LaneSum<T> of_block;
+      PixelSums<T, 1> sums;
       for (Index y = 0; y < batch.height(); ++y) {
         const Pack<T>* row = batch.row(block, c, y);
-        of_block.add(row_sum<T>(batch.width(), [&](Index x) { return row[x]; }));
+        sums.add_row(batch.width(), [&](Index x, auto& sum) { sum[0] += row[x]; });
       }
-      of_channel += of_block.total(batch.images_in(block));
+      of_channel += sums.totals()[0].total(batch.images_in(block));
     }
     total[c] += static_cast<T>(of_channel);
   });

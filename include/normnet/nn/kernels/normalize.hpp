@@ -19,17 +19,28 @@ struct Region {
 
   /// Calls f(channel, row) for every row of every channel.
   template <class F>
-  void for_each_row(F f) const {
+  NORMNET_INLINE void for_each_row(F f) const {
     for (Index c = first_channel; c < last_channel; ++c) {
       for (Index y = first_row; y < last_row; ++y) f(c, y);
     }
   }
 };
 
-/// Mean and biased variance of some values.
+/// Count, mean and biased variance of some values.
 struct Statistics {
-  double mean;
-  double variance;
+  double count = 0;
+  double mean = 0;
+  double variance = 0;
+
+  /// Those of these values and others together, without the cancellation of sum(x^2) - mean^2 (Chan, Golub and LeVeque,
+  /// "Algorithms for computing the sample variance", 1983).
+  Statistics with(const Statistics& other) const {
+    if (count == 0) return other;
+    if (other.count == 0) return *this;
+    const double both = count + other.count, share = other.count / both, distance = other.mean - mean;
+    return {both, mean + share * distance,
+            (1 - share) * variance + share * other.variance + share * (1 - share) * distance * distance};
+  }
 };
 
 /// Mean and 1 / sqrt(variance + eps), one per lane. The mean is kept in two parts: rounded to T alone, a mean of 10,000 would be
@@ -38,8 +49,7 @@ template <class T>
 struct Moments {
   Pack<T> mean, mean_rest, rstd;
 
-  NORMNET_INLINE Pack<T> distance(const Pack<T>& x) const { return (x - mean) - mean_rest; }
-  NORMNET_INLINE Pack<T> normalized(const Pack<T>& x) const { return distance(x) * rstd; }
+  NORMNET_INLINE Pack<T> normalized(const Pack<T>& x) const { return ((x - mean) - mean_rest) * rstd; }
 
   void set(int lane, const Statistics& statistics, double eps) {
     const T rounded = static_cast<T>(statistics.mean);
@@ -51,37 +61,42 @@ struct Moments {
   /// The same in every lane.
   static Moments broadcast(const Statistics& statistics, double eps) {
     Moments moments;
-    for (int lane = 0; lane < Pack<T>::lanes; ++lane) moments.set(lane, statistics, eps);
-    return moments;
+    moments.set(0, statistics, eps);
+    return {Pack<T>(moments.mean[0]), Pack<T>(moments.mean_rest[0]), Pack<T>(moments.rstd[0])};
   }
 };
 
-/// Sum of a row: x[0] + ... + x[width - 1], per lane.
+/// Sums of x over a region, per lane.
 template <class T>
-NORMNET_INLINE Pack<T> sum_of(const Pack<T>* x, Index width) {
-  return row_sum<T>(width, [&](Index i) { return x[i]; });
+LaneSum<T> sum_of(const Batch<T>& x, Index block, const Region& region) {
+  PixelSums<T, 1> sums;
+  region.for_each_row([&](Index c, Index y) {
+    const Pack<T>* row = x.row(block, c, y);
+    sums.add_row(x.width(), [&](Index i, auto& sum) { sum[0] += row[i]; });
+  });
+  return sums.totals()[0];
 }
 
-/// Sums of the distances of pixels from an estimate of their mean, and of the squares: the second of two passes. The first pass
-/// sums floats as large as the mean; the small distances say exactly how far off it was, and the variance does not cancel as
-/// sum(x^2) - mean^2 would (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", 1983).
+/// Sums over a region of the distances of pixels from an estimate of their mean, and of the squares: the second of two passes. The
+/// first pass sums floats as large as the mean; the small distances say exactly how far off it was, and the squares do not cancel.
 template <class T>
-struct SpreadSums {
-  LaneSum<T> distance, square;
-
-  NORMNET_INLINE void add_row(const Pack<T>* x, Index width, const Moments<T>& around) {
-    distance.add(row_sum<T>(width, [&](Index i) { return around.distance(x[i]); }));
-    square.add(row_sum<T>(width, [&](Index i) {
-      const Pack<T> distance_from_mean = around.distance(x[i]);
-      return distance_from_mean * distance_from_mean;
-    }));
-  }
-};
+std::array<LaneSum<T>, 2> spread_of(const Batch<T>& x, Index block, const Region& region, const Pack<T>& estimate) {
+  PixelSums<T, 2> sums;
+  region.for_each_row([&](Index c, Index y) {
+    const Pack<T>* row = x.row(block, c, y);
+    sums.add_row(x.width(), [&](Index i, auto& sum) {
+      const Pack<T> distance = row[i] - estimate;
+      sum[0] += distance;
+      sum[1] += distance * distance;
+    });
+  });
+  return sums.totals();
+}
 
 /// The statistics of `count` values from the sums of both passes.
 inline Statistics corrected(double estimate, double sum_of_distances, double sum_of_squares, double count) {
   const double correction = sum_of_distances / count;
-  return {estimate + correction, std::max(0.0, sum_of_squares / count - correction * correction)};
+  return {count, estimate + correction, std::max(0.0, sum_of_squares / count - correction * correction)};
 }
 
 /// Statistics of a region of each image of a block, one per lane.
@@ -89,15 +104,12 @@ template <class T>
 std::array<Statistics, static_cast<std::size_t>(Pack<T>::lanes)> statistics_per_image(const Batch<T>& x, Index block,
                                                                                       const Region& region) {
   const double count = static_cast<double>(region.pixels(x.width()));
-  LaneSum<T> sum;
-  region.for_each_row([&](Index c, Index y) { sum.add(sum_of(x.row(block, c, y), x.width())); });
-  Moments<T> estimate;
-  for (int lane = 0; lane < Pack<T>::lanes; ++lane) estimate.set(lane, {sum[lane] / count, 0}, 1);
-  SpreadSums<T> spread;
-  region.for_each_row([&](Index c, Index y) { spread.add_row(x.row(block, c, y), x.width(), estimate); });
+  const Pack<T> estimate = sum_of(x, block, region).mean(count);
+  const auto spread = spread_of(x, block, region, estimate);
   std::array<Statistics, static_cast<std::size_t>(Pack<T>::lanes)> statistics;
   for (int lane = 0; lane < Pack<T>::lanes; ++lane) {
-    statistics[static_cast<std::size_t>(lane)] = corrected(sum[lane] / count, spread.distance[lane], spread.square[lane], count);
+    statistics[static_cast<std::size_t>(lane)] =
+        corrected(static_cast<double>(estimate[lane]), spread[0][lane], spread[1][lane], count);
   }
   return statistics;
 }
@@ -110,60 +122,76 @@ Moments<T> moments_per_image(const Batch<T>& x, Index block, const Region& regio
   for (int lane = 0; lane < Pack<T>::lanes; ++lane) {
     // A blank image has no variance: with an eps of 0 its lane would not stay finite.
     const bool blank = lane >= x.images_in(block);
-    moments.set(lane, blank ? Statistics{0, 1} : statistics[static_cast<std::size_t>(lane)], eps);
+    moments.set(lane, blank ? Statistics{1, 0, 1} : statistics[static_cast<std::size_t>(lane)], eps);
   }
   return moments;
 }
 
-/// Statistics of a channel over all images and pixels.
+/// Statistics of a channel over the images and pixels of one block.
 template <class T>
-Statistics statistics_per_channel(const Batch<T>& x, Index c) {
-  const double count = static_cast<double>(x.images() * x.plane());
-  double sum = 0;
-  for (Index block = 0; block < x.blocks(); ++block) {
-    LaneSum<T> of_block;
-    for (Index y = 0; y < x.height(); ++y) of_block.add(sum_of(x.row(block, c, y), x.width()));
-    sum += of_block.total(x.images_in(block));
-  }
-  const auto estimate = Moments<T>::broadcast({sum / count, 0}, 1);
-  double distances = 0, squares = 0;
-  for (Index block = 0; block < x.blocks(); ++block) {
-    SpreadSums<T> of_block;
-    for (Index y = 0; y < x.height(); ++y) of_block.add_row(x.row(block, c, y), x.width(), estimate);
-    distances += of_block.distance.total(x.images_in(block));
-    squares += of_block.square.total(x.images_in(block));
-  }
-  return corrected(sum / count, distances, squares, count);
+Statistics statistics_per_block(const Batch<T>& x, Index block, Index c) {
+  const Region plane{c, c + 1, 0, x.height()};
+  const int images = x.images_in(block);
+  const double count = static_cast<double>(x.plane() * images);
+  const Pack<T> estimate(static_cast<T>(sum_of(x, block, plane).total(images) / count));
+  const auto spread = spread_of(x, block, plane, estimate);
+  return corrected(static_cast<double>(estimate[0]), spread[0].total(images), spread[1].total(images), count);
 }
 
-/// One row of y = weight * normalized(x) + bias.
+/// The straight line y = scale * (x - mean) + shift, which is weight * normalized(x) + bias.
 template <class T>
-NORMNET_INLINE void normalize_row(const Pack<T>* x, Pack<T>* y, Index width, const Moments<T>& moments, T weight, T bias) {
-  const Pack<T> scale(weight), shift(bias);
-  for (Index i = 0; i < width; ++i) y[i] = moments.normalized(x[i]) * scale + shift;
-}
+struct NormalizingLine {
+  Pack<T> mean, scale, shift;
+
+  NormalizingLine(const Moments<T>& moments, T weight, T bias)
+      : mean(moments.mean), scale(moments.rstd * Pack<T>(weight)), shift(Pack<T>(bias) - moments.mean_rest * scale) {}
+
+  NORMNET_INLINE void apply(const Pack<T>* x, Pack<T>* y, Index width) const {
+    for (Index i = 0; i < width; ++i) y[i] = (x[i] - mean) * scale + shift;
+  }
+};
 
 /// The two sums over dy that every backward pass of a normalization needs, one per lane.
 template <class T>
 struct GradientSums {
   LaneSum<T> dy;       // of dy
   LaneSum<T> dy_xhat;  // of dy * xhat
-
-  NORMNET_INLINE void add_row(const Pack<T>* x, const Pack<T>* gradient, Index width, const Moments<T>& moments) {
-    dy.add(sum_of(gradient, width));
-    dy_xhat.add(row_sum<T>(width, [&](Index i) { return gradient[i] * moments.normalized(x[i]); }));
-  }
 };
 
-/// One row of dx = rstd * (weight * dy - mean_g - xhat * mean_g_xhat).
+/// Those sums over a channel of a block.
 template <class T>
-NORMNET_INLINE void normalize_row_backward(const Pack<T>* x, const Pack<T>* dy, Pack<T>* dx, Index width,
-                                           const Moments<T>& moments, T weight, const Pack<T>& mean_g,
-                                           const Pack<T>& mean_g_xhat) {
-  const Pack<T> scale(weight);
-  for (Index i = 0; i < width; ++i) {
-    dx[i] = moments.rstd * ((scale * dy[i] - mean_g) - moments.normalized(x[i]) * mean_g_xhat);
+GradientSums<T> gradient_sums(const Batch<T>& x, const Batch<T>& dy, Index block, Index c, const Moments<T>& moments) {
+  PixelSums<T, 2> sums;
+  for (Index y = 0; y < x.height(); ++y) {
+    const Pack<T>*pixel = x.row(block, c, y), *gradient = dy.row(block, c, y);
+    sums.add_row(x.width(), [&](Index i, auto& sum) {
+      sum[0] += gradient[i];
+      sum[1] += gradient[i] * (pixel[i] - moments.mean);
+    });
   }
+  const auto totals = sums.totals();
+  GradientSums<T> result{totals[0], {}};
+  for (int lane = 0; lane < Pack<T>::lanes; ++lane) {
+    const double of_distances = totals[1][lane] - static_cast<double>(moments.mean_rest[lane]) * totals[0][lane];
+    result.dy_xhat.set(lane, static_cast<double>(moments.rstd[lane]) * of_distances);
+  }
+  return result;
 }
+
+/// dx = rstd * (weight * dy - mean_g - xhat * mean_g_xhat), as a line through both: scale * dy + slope * (x - mean) + shift.
+template <class T>
+struct NormalizingGradient {
+  Pack<T> mean, scale, slope, shift;
+
+  NormalizingGradient(const Moments<T>& moments, T weight, const Pack<T>& mean_g, const Pack<T>& mean_g_xhat)
+      : mean(moments.mean),
+        scale(moments.rstd * Pack<T>(weight)),
+        slope(Pack<T>(T(0)) - moments.rstd * (moments.rstd * mean_g_xhat)),
+        shift(Pack<T>(T(0)) - (moments.rstd * mean_g + slope * moments.mean_rest)) {}
+
+  NORMNET_INLINE void apply(const Pack<T>* x, const Pack<T>* dy, Pack<T>* dx, Index width) const {
+    for (Index i = 0; i < width; ++i) dx[i] = scale * dy[i] + (slope * (x[i] - mean) + shift);
+  }
+};
 
 }  // namespace normnet::inline NORMNET_ABI::kernels

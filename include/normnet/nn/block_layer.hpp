@@ -1,0 +1,46 @@
+// Layers that work block by block, so that a block may go through several of them while it is in the cache.
+#pragma once
+
+#include <normnet/core/block_schedule.hpp>
+#include <normnet/nn/layer.hpp>
+
+namespace normnet::inline NORMNET_ABI {
+
+/// A layer that says what it does to each block instead of doing it: in place of forward() and backward() it adds steps to a
+/// schedule, which the model runs when all layers have added theirs. Called alone, it runs a schedule of its own.
+///
+/// This is for speed alone. A layer of your own is as well off with Layer<T>; between layers of this kind, the model calls it when
+/// all blocks are through the layers before.
+template <class T>
+class BlockLayer : public Layer<T> {
+ public:
+  /// Adds the steps of forward(x, y, mode). They run after this call, while x and y live, so they may refer to both. Throws Error
+  /// where forward() would.
+  virtual void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) = 0;
+
+  /// Adds the steps of backward(x, y, dy, dx). dx is null where nobody asks for it; this is so only for layers with parameters.
+  /// Later steps of the same run may overwrite dx, which may be dy; they leave x, y and any other dy as they are.
+  virtual void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
+                                 BlockSchedule& schedule) = 0;
+
+  void forward(const Batch<T>& x, Batch<T>& y, const Mode& mode) final {
+    BlockSchedule schedule(x.blocks());
+    schedule_forward(x, y, mode, schedule);
+    schedule.run();
+  }
+
+  void backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>& dx) final {
+    BlockSchedule schedule(x.blocks());
+    schedule_backward(x, y, dy, &dx, schedule);
+    schedule.run();
+  }
+
+  void backward_parameters(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy) final {
+    if (this->parameters().empty()) return;
+    BlockSchedule schedule(x.blocks());
+    schedule_backward(x, y, dy, nullptr, schedule);
+    schedule.run();
+  }
+};
+
+}  // namespace normnet::inline NORMNET_ABI
