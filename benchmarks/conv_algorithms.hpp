@@ -13,6 +13,7 @@ inline const std::map<std::string, normnet::ConvAlgorithm> conv_algorithms{
     {"automatic", normnet::ConvAlgorithm::automatic},
     {"direct", normnet::ConvAlgorithm::direct},
     {"im2col", normnet::ConvAlgorithm::im2col},
+    {"winograd", normnet::ConvAlgorithm::winograd},
 };
 
 /// Sets every convolution of a network, those in its Sequentials and Residuals too.

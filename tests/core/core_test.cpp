@@ -91,6 +91,11 @@ TEMPLATE_TEST_CASE("Pack calculates lane by lane", "[core]", float, double) {
     expected_sum += a[lane];
   }
   CHECK(sum(a) == expected_sum);
+  P many[2 * P::lanes + 3];
+  TestType sums_of_many[2 * P::lanes + 3];
+  for (int i = 0; i < 2 * P::lanes + 3; ++i) many[i] = map(a, [&](TestType x) { return x * TestType(0.3) + TestType(i); });
+  sums(many, sums_of_many);
+  for (int i = 0; i < 2 * P::lanes + 3; ++i) CHECK(sums_of_many[i] == sum(many[i]));
   CHECK(std::signbit(P(TestType(-0.0))[0]));
   P poisoned = a;
   poisoned.set(P::lanes - 1, std::numeric_limits<TestType>::quiet_NaN());

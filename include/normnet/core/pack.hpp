@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
 
 // What is compiled for different instruction sets must not meet under one name in a program: everything that depends on the
 // width of a Pack lives in the inline namespace NORMNET_ABI, so that the linker keeps the versions apart.
@@ -57,6 +58,7 @@ inline constexpr int simd_registers = NORMNET_SIMD_REGISTERS;
 /// lane. A wider type than the machine's register is lowered to memory traffic, so the width is never anything but native.
 template <class T>
 struct Pack {
+  using Scalar = T;
   static constexpr int lanes = NORMNET_PACK_BYTES / static_cast<int>(sizeof(T));
 
 #if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
@@ -141,5 +143,60 @@ struct Pack {
 #endif
   }
 };
+
+/// Loads a pack into a register, once. Compilers like to read a value that several products share from memory again for each of
+/// them, because the instruction can; then loads, not products, bound a register tile.
+template <class T>
+NORMNET_INLINE Pack<T> load(const Pack<T>& memory) {
+  Pack<T> value = memory;
+#if (defined(__GNUC__) || defined(__clang__)) && !defined(NORMNET_PLAIN_VECTOR) && (defined(__x86_64__) || defined(__i386__))
+#ifdef __AVX512F__
+  asm("" : "+v"(value.v));
+#else
+  asm("" : "+x"(value.v));
+#endif
+#endif
+  return value;
+}
+
+#if !(defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__)))
+namespace detail {
+
+/// Both packs hold runs of 2 * Half partial sums. Adds the halves of each run: the runs of a come first, then those of b.
+template <int Half, class T, int... Lane>
+NORMNET_INLINE Pack<T> add_halves(const Pack<T>& a, const Pack<T>& b, std::integer_sequence<int, Lane...>) {
+  return Pack<T>(__builtin_shufflevector(a.v, b.v, (Lane / Half * 2 * Half + Lane % Half)...) +
+                 __builtin_shufflevector(a.v, b.v, (Lane / Half * 2 * Half + Half + Lane % Half)...));
+}
+
+/// a[0] = the sums of the packs a[0] ... a[2 * Half - 1], one per lane; the other packs are overwritten.
+template <int Half, class T>
+NORMNET_INLINE void add_all_halves(Pack<T>* a) {
+  for (int i = 0; i < Half; ++i)
+    a[i] = add_halves<Half>(a[2 * i], a[2 * i + 1], std::make_integer_sequence<int, Pack<T>::lanes>());
+  if constexpr (Half > 1) add_all_halves<Half / 2>(a);
+}
+
+}  // namespace detail
+#endif
+
+/// result[i] = sum(a[i]) for i < Count: the same bits at a third of the cost.
+template <int Count, class T>
+NORMNET_INLINE void sums(const Pack<T> (&a)[Count], T (&result)[Count]) {
+#if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
+  for (int i = 0; i < Count; ++i) result[i] = sum(a[i]);
+#else
+  constexpr int lanes = Pack<T>::lanes;
+#pragma GCC unroll 8
+  for (int first = 0; first < Count; first += lanes) {
+    const int count = Count - first < lanes ? Count - first : lanes;
+    Pack<T> group[lanes];
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; ++i) group[i] = i < count ? a[first + i] : Pack<T>(T(0));
+    detail::add_all_halves<lanes / 2>(group);
+    for (int i = 0; i < count; ++i) result[first + i] = group[0][i];
+  }
+#endif
+}
 
 }  // namespace normnet::inline NORMNET_ABI

@@ -3,22 +3,18 @@
 
 #include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/init.hpp>
+#include <normnet/nn/kernels/conv_algorithm.hpp>
 #include <normnet/nn/kernels/conv_direct.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
 #include <normnet/nn/kernels/conv_im2col.hpp>
+#include <normnet/nn/kernels/conv_winograd.hpp>
 #include <normnet/nn/kernels/lane_sum.hpp>
+#include <normnet/nn/kernels/winograd_weight_gradient.hpp>
 
 #include <cmath>
 #include <utility>
 
 namespace normnet::inline NORMNET_ABI {
-
-/// How a convolution is computed; the results differ by rounding alone.
-enum class ConvAlgorithm {
-  automatic,  ///< direct, the faster one where small models spend their time
-  direct,     ///< register tiles straight from the feature maps
-  im2col      ///< columns in memory, and Eigen's matrix product
-};
 
 /// Cross-correlates every image with a bank of kernels:
 ///
@@ -46,6 +42,7 @@ class Conv2d final : public BlockLayer<T> {
   };
 
   explicit Conv2d(const Options& options) : options_(options), conv_(checked(options)) {
+    set_algorithm(options.algorithm);
     weight_ =
         Parameter<T>(Shape{options.out_channels, conv_.in_per_group(), options.kernel_size.height, options.kernel_size.width});
     if (options.bias) bias_ = Parameter<T>(Shape{options.out_channels});
@@ -57,8 +54,14 @@ class Conv2d final : public BlockLayer<T> {
   /// Of shape {0} without bias.
   Parameter<T>& bias() { return bias_; }
 
-  /// Another algorithm from the next pass on.
-  void set_algorithm(ConvAlgorithm algorithm) { options_.algorithm = algorithm; }
+  /// Another algorithm from the next pass on. Throws Error when it cannot compute this convolution.
+  void set_algorithm(ConvAlgorithm algorithm) {
+    if (algorithm == ConvAlgorithm::winograd && !kernels::winograd_applies(conv_)) {
+      fail(this->label(), ": expected a 3x3 kernel, stride 1 and dilation 1 for ConvAlgorithm::winograd, got a kernel of ",
+           conv_.kernel, ", stride ", conv_.stride, ", dilation ", conv_.dilation);
+    }
+    options_.algorithm = algorithm;
+  }
 
   std::string type() const override { return "Conv2d"; }
 
@@ -77,11 +80,14 @@ class Conv2d final : public BlockLayer<T> {
   }
 
   void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
+    const T* weight = weight_.value.data();
     const T* bias = options_.bias ? bias_.value.data() : nullptr;
-    if (uses_im2col()) {
-      schedule.then([&, bias] { kernels::conv_im2col_forward(conv_, x, weight_.value.data(), bias, y); });
-    } else {
-      schedule.each_part(kernels::conv_direct_forward(conv_, x, weight_.value.data(), bias, y), x, y);
+    switch (algorithm(x, ConvPass::forward)) {
+      case ConvAlgorithm::winograd:
+        return schedule.each_part(kernels::winograd_forward(conv_, {y.height(), y.width()}, weight, bias), x, y);
+      case ConvAlgorithm::im2col:
+        return schedule.then([&, weight, bias] { kernels::conv_im2col_forward(conv_, x, weight, bias, y); });
+      default: return schedule.each_part(kernels::conv_direct_forward(conv_, x, weight, bias, y), x, y);
     }
   }
 
@@ -93,18 +99,13 @@ class Conv2d final : public BlockLayer<T> {
   ///
   /// Derivation: docs/derivations.md.
   void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
-    if (dx != nullptr && uses_im2col()) {
-      schedule.then([&, dx] { kernels::conv_im2col_input_gradient(conv_, dy, weight_.value.data(), *dx); });
-    } else if (dx != nullptr) {
-      for (auto& phase : kernels::conv_direct_input_gradient(conv_, dy, weight_.value.data(), *dx)) {
-        schedule.each_part(std::move(phase), dy, *dx);
-      }
-    }
+    if (dx != nullptr) schedule_input_gradient(x, dy, *dx, schedule);
     schedule.at_end([&] {
-      if (uses_im2col()) {
-        kernels::conv_im2col_weight_gradient(conv_, x, dy, weight_.grad.data());
-      } else {
-        kernels::conv_direct_weight_gradient(conv_, x, dy, weight_.grad.data());
+      T* const dweight = weight_.grad.data();
+      switch (algorithm(x, ConvPass::weight_gradient)) {
+        case ConvAlgorithm::winograd: kernels::conv_winograd_weight_gradient(conv_, x, dy, dweight); break;
+        case ConvAlgorithm::im2col: kernels::conv_im2col_weight_gradient(conv_, x, dy, dweight); break;
+        default: kernels::conv_direct_weight_gradient(conv_, x, dy, dweight);
       }
       if (options_.bias) kernels::add_channel_sums(dy, bias_.grad.data());
     });
@@ -152,9 +153,26 @@ class Conv2d final : public BlockLayer<T> {
     return {o.in_channels, o.out_channels, o.kernel_size, o.stride, o.padding, o.dilation, o.groups};
   }
 
-  // `automatic` is direct: the faster one for the channels and planes in which small models spend their time, though not for
-  // outputs of a few pixels.
-  bool uses_im2col() const { return options_.algorithm == ConvAlgorithm::im2col; }
+  using ConvPass = kernels::ConvPass;
+
+  ConvAlgorithm algorithm(const Batch<T>& x, ConvPass pass) const {
+    if (options_.algorithm != ConvAlgorithm::automatic) return options_.algorithm;
+    return kernels::fastest_algorithm<T>(conv_, {x.height(), x.width()}, pass);
+  }
+
+  void schedule_input_gradient(const Batch<T>& x, const Batch<T>& dy, Batch<T>& dx, BlockSchedule& schedule) {
+    const T* weight = weight_.value.data();
+    switch (algorithm(x, ConvPass::input_gradient)) {
+      case ConvAlgorithm::winograd:
+        return schedule.each_part(kernels::winograd_input_gradient(conv_, {dx.height(), dx.width()}, weight), dy, dx);
+      case ConvAlgorithm::im2col:
+        return schedule.then([&, weight] { kernels::conv_im2col_input_gradient(conv_, dy, weight, dx); });
+      default:
+        for (auto& phase : kernels::conv_direct_input_gradient(conv_, dy, weight, dx)) {
+          schedule.each_part(std::move(phase), dy, dx);
+        }
+    }
+  }
 
   Options options_;
   ConvGeometry conv_;

@@ -125,7 +125,7 @@ NORMNET_INLINE void multiply_tile(const T* weight, const Index* offset, Index ta
   for (Index k = 0; k < taps; ++k, weight += Channels) {
     Pack<T> x[Pixels];
 #pragma GCC unroll 9
-    for (int p = 0; p < Pixels; ++p) x[p] = pixel[p][offset[k]];
+    for (int p = 0; p < Pixels; ++p) x[p] = load(pixel[p][offset[k]]);
 #pragma GCC unroll 6
     for (int o = 0; o < Channels; ++o) {
       const Pack<T> w(weight[o]);
@@ -274,10 +274,9 @@ struct Strip {
   Index first_row, last_row;
 };
 
-/// Cuts a batch of planes into strips of a few hundred pixels: long enough for the sum over the lanes at the end of each not to
-/// count, short enough to stay in the cache. They depend on the extents alone, never on the number of threads.
-inline std::vector<Strip> strips(Index blocks, Index rows, Index columns) {
-  constexpr Index pixels = 448;
+/// Cuts a batch of planes into strips of about so many pixels: a few hundred are enough for the sum over the lanes at the end of
+/// each not to count, and stay in the cache. They depend on the extents alone, never on the number of threads.
+inline std::vector<Strip> strips(Index blocks, Index rows, Index columns, Index pixels = 448) {
   const Index blocks_at_once = std::max<Index>(1, pixels / std::max<Index>(1, rows * columns));
   const Index cuts = std::max<Index>(1, rows * columns / pixels);
   std::vector<Strip> all;
@@ -316,10 +315,10 @@ void weight_gradient_tile(const ConvGeometry& conv, const Strip& strip, const Ba
       for (Index j = 0; j < width; ++j) {
         Pack<T> g[Channels];
 #pragma GCC unroll 6
-        for (int o = 0; o < Channels; ++o) g[o] = gradient[o][j];
+        for (int o = 0; o < Channels; ++o) g[o] = load(gradient[o][j]);
 #pragma GCC unroll 9
         for (int k = 0; k < Columns; ++k) {
-          const Pack<T> value = input[k][j * step];
+          const Pack<T> value = load(input[k][j * step]);
 #pragma GCC unroll 6
           for (int o = 0; o < Channels; ++o) total[o][k] += g[o] * value;
         }

@@ -1,0 +1,279 @@
+// Winograd's convolution in lane layout: forward pass and input gradient.
+#pragma once
+
+#include <normnet/core/batch.hpp>
+#include <normnet/core/scratch.hpp>
+#include <normnet/nn/kernels/conv_direct.hpp>
+#include <normnet/nn/kernels/conv_geometry.hpp>
+#include <normnet/nn/kernels/winograd_transforms.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <vector>
+
+// For a run of tiles that fits the second-level cache: all inputs are transformed; then, at each position, register tiles compute
+// (output channels x input channels) times (input channels x tiles), and are transformed back.
+namespace normnet::inline NORMNET_ABI::kernels {
+
+/// How the transformed inputs of a run of tiles lie in memory: [group of tiles][position][channel][tile of the group].
+struct WinogradLayout {
+  int tiles;  // of a group: as many as a register tile covers
+  Index channels;
+  Index positions;
+
+  /// An odd number of packs: powers of two would put all positions of a tile into one set of the cache.
+  Index position_stride() const { return (channels * tiles) | 1; }
+  Index group_stride() const { return positions * position_stride(); }
+};
+
+/// Transforms the input of tiles [first, last), channel by channel, so that pixels are read one after the other. `rows` is room
+/// for M + 2 rows of the plane: the columns of the tiles are transformed first, once for neighbours that share them.
+template <int M, class T>
+void winograd_transform(const WinogradGrid& grid, const Batch<T>& x, Index block, Index first_channel, Index first, Index last,
+                        const WinogradLayout& layout, Pack<T>* rows, Pack<T>* v) {
+  constexpr std::size_t n = M + 2;
+  const Index columns = grid.columns(), stride = layout.position_stride(), row_length = columns * M + 2;
+  for (Index c = 0; c < layout.channels; ++c) {
+    Pack<T>* group = v + c * layout.tiles;
+    int in_group = 0;
+    for (Index tile = first; tile < last;) {
+      const Index i = tile / columns, begin = tile % columns, end = std::min(columns, begin + last - tile);
+      const Pack<T>* pixel[n];
+      for (std::size_t k = 0; k < n; ++k) {
+        // What only pixels that hang over would read may lie outside of the input: the last row stands in for it.
+        const Index row = std::min(i * M + static_cast<Index>(k), grid.input_height() - 1);
+        pixel[k] = x.row(block, first_channel + c, grid.origin.height + row) + grid.origin.width;
+      }
+      const Index last_column = std::min(end * M + 2, grid.input_width());
+      for (Index j = begin * M; j < last_column; ++j) {
+        std::array<Pack<T>, n> d;
+#pragma GCC unroll 6
+        for (std::size_t k = 0; k < n; ++k) d[k] = pixel[k][j];
+        d = Winograd<M>::input(d);
+#pragma GCC unroll 6
+        for (std::size_t k = 0; k < n; ++k) rows[static_cast<Index>(k) * row_length + j] = d[k];
+      }
+      for (std::size_t k = 0; k < n; ++k) {
+        for (Index j = last_column; j < end * M + 2; ++j) rows[static_cast<Index>(k) * row_length + j] = Pack<T>(T(0));
+      }
+      for (Index j = begin; j < end; ++j, ++tile) {
+        Pack<T>* target = group + in_group;
+        for (Index k = 0; k < static_cast<Index>(n); ++k) {
+          std::array<Pack<T>, n> d;
+#pragma GCC unroll 6
+          for (std::size_t l = 0; l < n; ++l) d[l] = rows[k * row_length + j * M + static_cast<Index>(l)];
+          d = Winograd<M>::input(d);
+#pragma GCC unroll 6
+          for (std::size_t l = 0; l < n; ++l, target += stride) *target = d[l];
+        }
+        if (++in_group == layout.tiles) {
+          in_group = 0;
+          group += layout.group_stride();
+        }
+      }
+    }
+  }
+}
+
+/// A register tile at one position: product[o][p] = sum over c of weight[c][o] * v[c][p].
+template <int Channels, int Tiles, class T>
+NORMNET_INLINE void winograd_product(const T* weight, const Pack<T>* v, Index inputs, Pack<T> (&product)[Channels][Tiles]) {
+  Pack<T> sum[Channels][Tiles];
+#pragma GCC unroll 6
+  for (int o = 0; o < Channels; ++o) {
+#pragma GCC unroll 9
+    for (int p = 0; p < Tiles; ++p) sum[o][p] = Pack<T>(T(0));
+  }
+  for (Index c = 0; c < inputs; ++c, v += Tiles, weight += Channels) {
+    Pack<T> of_tile[Tiles];
+#pragma GCC unroll 9
+    for (int p = 0; p < Tiles; ++p) of_tile[p] = load(v[p]);
+#pragma GCC unroll 6
+    for (int o = 0; o < Channels; ++o) {
+      const Pack<T> w(weight[o]);
+#pragma GCC unroll 9
+      for (int p = 0; p < Tiles; ++p) sum[o][p] += w * of_tile[p];
+    }
+  }
+#pragma GCC unroll 6
+  for (int o = 0; o < Channels; ++o) {
+#pragma GCC unroll 9
+    for (int p = 0; p < Tiles; ++p) product[o][p] = sum[o][p];
+  }
+}
+
+/// y = bias + weight * x, a 3x3 correlation of stride 1 in each group of channels.
+template <class T>
+class WinogradCorrelation {
+ public:
+  /// value(group, output channel, input channel) are the 3x3 weights of that pair of channels, both counted within the group.
+  /// bias: a value for each output channel, or null.
+  template <class F>
+  WinogradCorrelation(Pair plane, Pair origin, Index groups, Index inputs, Index outputs, const T* bias, F value)
+      : groups_(groups), inputs_(inputs), outputs_(outputs), bias_(bias) {
+    choose_tiles(plane, origin);
+    weight_.resize(static_cast<std::size_t>(groups * register_tiles() * register_tile_weights()));
+    with_winograd_tile(grid_.size, [&](auto size) {
+      parallel_for_2d(groups, register_tiles(), inputs * channels_ * 16, [&](Index g, Index t) {
+        T* target = weight_.data() + (g * register_tiles() + t) * register_tile_weights();
+        for (Index c = 0; c < inputs; ++c) {
+          for (Index o = 0; o < channels_; ++o) {
+            const auto u = winograd_weight<size(), T>(value(g, first_channel(t) + o, c));
+            for (std::size_t i = 0; i < u.size(); ++i) target[(static_cast<Index>(i) * inputs + c) * channels_ + o] = u[i];
+          }
+        }
+      });
+    });
+  }
+
+  /// Runs of tiles: the parts of a block that can be computed independently.
+  Index parts() const { return (grid_.tiles() + tiles_at_once() - 1) / tiles_at_once(); }
+
+  /// The vector operations of a part.
+  Index cost() const { return std::min(tiles_at_once(), grid_.tiles()) * positions() * groups_ * inputs_ * outputs_; }
+
+  void run(const Batch<T>& x, Batch<T>& y, Index block, Index part) const {
+    const Index first = part * tiles_at_once(), last = std::min(first + tiles_at_once(), grid_.tiles());
+    with_winograd_tile(grid_.size, [&](auto size) {
+      with_tile(channels_, [&](auto channels) { run_tiles<size(), channels()>(x, y, block, first, last); });
+    });
+  }
+
+ private:
+  Index positions() const { return (grid_.size + 2) * (grid_.size + 2); }
+  Index register_tiles() const { return (outputs_ + channels_ - 1) / channels_; }
+  Index register_tile_weights() const { return positions() * inputs_ * channels_; }
+
+  // The first output channel of a register tile; the last tile overlaps the one before.
+  Index first_channel(Index register_tile) const { return std::min(register_tile * channels_, outputs_ - channels_); }
+
+  static int tiles_with(int channels) {
+    int tiles = 0;
+    with_tile(channels, [&](auto constant) { tiles = pixels_per_tile<constant()>(); });
+    return tiles;
+  }
+
+  // Sets the size of the tiles and the channels of a register tile so that all channels and tiles are covered with the fewest
+  // instructions: a multiplication or a load. Small planes rarely fill register tiles of large tiles.
+  void choose_tiles(Pair plane, Pair origin) {
+    constexpr int largest = simd_registers >= 32 ? 6 : 5;
+    Index best_cost = 0;
+    for (const int size : {2, 4}) {
+      if (!winograd_tile_fits(size, plane)) continue;
+      const WinogradGrid grid{size, plane.height, plane.width, origin};
+      for (int channels = 1; channels <= std::min<Index>(largest, outputs_); ++channels) {
+        const Index tiles = tiles_with(channels);
+        const Index cost = (size + 2) * (size + 2) * ((outputs_ + channels - 1) / channels) *
+                           ((grid.tiles() + tiles - 1) / tiles) * (channels * tiles + channels + tiles);
+        if (best_cost == 0 || cost < best_cost) {
+          best_cost = cost;
+          grid_ = grid;
+          channels_ = channels;
+        }
+      }
+    }
+  }
+
+  // The tiles of a part, a multiple of those of a register tile: their transformed inputs should stay in the second-level cache.
+  Index tiles_at_once() const {
+    constexpr Index cache_packs = 256 * 1024 / static_cast<Index>(sizeof(Pack<T>));
+    const int tiles = tiles_with(channels_);
+    return std::max<Index>(1, cache_packs / WinogradLayout{tiles, inputs_, positions()}.group_stride()) * tiles;
+  }
+
+  template <int M, int Channels>
+  void run_tiles(const Batch<T>& x, Batch<T>& y, Index block, Index first, Index last) const {
+    constexpr int tiles = pixels_per_tile<Channels>();
+    constexpr Index count = winograd_positions<M>;
+    const WinogradLayout layout{tiles, inputs_, count};
+    const Index groups_of_tiles = (last - first + tiles - 1) / tiles, row_packs = (M + 2) * (grid_.columns() * M + 2);
+    Pack<T>* const rows = scratch<T>(row_packs + groups_of_tiles * layout.group_stride());
+    Pack<T>* const values = rows + row_packs;
+    const T* weight = weight_.data();
+    for (Index g = 0; g < groups_; ++g) {
+      winograd_transform<M>(grid_, x, block, g * inputs_, first, last, layout, rows, values);
+      for (Index t = 0; t < register_tiles(); ++t, weight += register_tile_weights()) {
+        const Pack<T>* v = values;
+        for (Index tile = first; tile < last; tile += tiles, v += layout.group_stride()) {
+          Pack<T> product[count][Channels][tiles];
+          for (Index i = 0; i < count; ++i) {
+            winograd_product(weight + i * inputs_ * Channels, v + i * layout.position_stride(), inputs_, product[i]);
+          }
+          write<M>(product, y, block, g * outputs_ + first_channel(t), tile,
+                   static_cast<int>(std::min<Index>(tiles, last - tile)));
+        }
+      }
+    }
+  }
+
+  // A^T m A of `count` tiles, plus the bias.
+  template <int M, int Channels, int Tiles>
+  void write(const Pack<T> (&product)[winograd_positions<M>][Channels][Tiles], Batch<T>& y, Index block, Index channel,
+             Index first, int count) const {
+    constexpr std::size_t n = M + 2, m = M;
+    for (int o = 0; o < Channels; ++o) {
+      const Pack<T> shift(bias_ == nullptr ? T(0) : bias_[channel + o]);
+      for (int p = 0; p < count; ++p) {
+        const Index i = M * ((first + p) / grid_.columns()), j = M * ((first + p) % grid_.columns());
+        std::array<std::array<Pack<T>, n>, m> half;
+#pragma GCC unroll 6
+        for (std::size_t l = 0; l < n; ++l) {
+          std::array<Pack<T>, n> column;
+#pragma GCC unroll 6
+          for (std::size_t k = 0; k < n; ++k) column[k] = product[n * k + l][o][p];
+          const auto result = Winograd<M>::output(column);
+#pragma GCC unroll 4
+          for (std::size_t k = 0; k < m; ++k) half[k][l] = result[k];
+        }
+        const auto rows = static_cast<std::size_t>(std::min<Index>(M, grid_.height - i));
+        const auto columns = static_cast<std::size_t>(std::min<Index>(M, grid_.width - j));
+        for (std::size_t k = 0; k < rows; ++k) {
+          Pack<T>* const target = y.row(block, channel + o, i + static_cast<Index>(k)) + j;
+          const auto result = Winograd<M>::output(half[k]);
+          if (columns == m) {
+#pragma GCC unroll 4
+            for (std::size_t l = 0; l < m; ++l) target[l] = result[l] + shift;
+          } else {
+            for (std::size_t l = 0; l < columns; ++l) target[l] = result[l] + shift;
+          }
+        }
+      }
+    }
+  }
+
+  WinogradGrid grid_{};
+  Index groups_, inputs_, outputs_;  // channels of a group
+  int channels_ = 1;                 // of a register tile
+  const T* bias_;
+  std::vector<T> weight_;  // transformed: [group][register tile][position][input channel][channel of the register tile]
+};
+
+/// y = conv(x, weight) + bias, prepared for outputs of the given extents. weight: O x C/G x 3 x 3; bias: O values or null. x needs
+/// a border of the convolution's padding.
+template <class T>
+WinogradCorrelation<T> winograd_forward(const ConvGeometry& conv, Pair output, const T* weight, const T* bias) {
+  const Pair origin{-conv.padding.height, -conv.padding.width};
+  const Index inputs = conv.in_per_group(), outputs = conv.out_per_group();
+  return WinogradCorrelation<T>(output, origin, conv.groups, inputs, outputs, bias, [&](Index g, Index o, Index c) {
+    std::array<T, 9> taps;
+    std::copy_n(weight + ((g * outputs + o) * inputs + c) * 9, 9, taps.begin());
+    return taps;
+  });
+}
+
+/// dx from dy, prepared for inputs of the given extents: a correlation with the weights turned by 180 degrees. dy needs a border
+/// of conv_gradient_halo().
+template <class T>
+WinogradCorrelation<T> winograd_input_gradient(const ConvGeometry& conv, Pair input, const T* weight) {
+  const Pair origin{conv.padding.height - 2, conv.padding.width - 2};
+  const Index inputs = conv.in_per_group(), outputs = conv.out_per_group();
+  return WinogradCorrelation<T>(input, origin, conv.groups, outputs, inputs, nullptr, [&](Index g, Index c, Index o) {
+    std::array<T, 9> taps;
+    const T* first = weight + ((g * outputs + o) * inputs + c) * 9;
+    std::reverse_copy(first, first + 9, taps.begin());
+    return taps;
+  });
+}
+
+}  // namespace normnet::inline NORMNET_ABI::kernels

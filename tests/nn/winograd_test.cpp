@@ -1,0 +1,148 @@
+// Conv2d by Winograd's algorithm: against the direct one in every pass, gradients, rounding error, bits, choice, messages.
+#include "support/catch.hpp"
+#include "support/compare.hpp"
+
+#include <normnet/nn/conv2d.hpp>
+#include <normnet/testing/gradient_check.hpp>
+
+#include <array>
+#include <vector>
+
+using namespace normnet;
+
+namespace {
+
+struct Case {
+  const char* what;
+  Index in_channels, out_channels;
+  Pair padding;
+  Index groups;
+  Shape input;
+};
+
+// Tiles of 4x4 and of 2x2 that fill a plane or hang over it, register tiles that overlap, a last block that is not full.
+const std::vector<Case> cases{
+    {"one pixel", 3, 5, 0, 1, {3, 3, 3, 3}},
+    {"half tiles", 4, 3, 0, 1, {17, 4, 5, 7}},
+    {"a tile", 8, 10, 1, 1, {3, 8, 4, 4}},
+    {"tiles that hang over", 7, 11, 1, 1, {9, 7, 14, 9}},
+    {"wide", 2, 3, {0, 1}, 1, {3, 2, 4, 21}},
+    {"padding of all taps", 3, 4, 2, 1, {3, 3, 6, 5}},
+    {"padding beyond the kernel", 2, 3, {3, 4}, 1, {3, 2, 4, 3}},
+    {"groups", 6, 9, 1, 3, {3, 6, 9, 8}},
+    {"depthwise", 5, 10, 1, 5, {3, 5, 6, 7}},
+    {"several runs and strips", 13, 12, 1, 1, {19, 13, 31, 30}},
+};
+
+template <class T>
+Conv2d<T> make(const Case& c, ConvAlgorithm algorithm) {
+  Conv2d<T> conv({.in_channels = c.in_channels,
+                  .out_channels = c.out_channels,
+                  .kernel_size = 3,
+                  .padding = c.padding,
+                  .groups = c.groups,
+                  .algorithm = algorithm});
+  conv.reset_parameters(Random(3));
+  return conv;
+}
+
+/// Output, input gradient and weight gradient, in double whatever they were computed in. The parameters are those of `weights`.
+template <class T>
+std::array<Tensor<double>, 3> passes(const Case& c, ConvAlgorithm algorithm, const Conv2d<float>* weights = nullptr) {
+  auto conv = make<T>(c, algorithm);
+  if (weights != nullptr) {
+    auto& source = const_cast<Conv2d<float>&>(*weights);
+    conv.weight().value = test::cast<T>(source.weight().value);
+    conv.bias().value = test::cast<T>(source.bias().value);
+  }
+  const auto x = Batch<T>::from(test::cast<T>(test::random_tensor<float>(c.input, 1)), conv.input_halo());
+  Batch<T> y(conv.output_shape(c.input), {1, 2}), dx(c.input, {2, 1});
+  conv.forward(x, y, {});
+  const auto dy = Batch<T>::from(test::cast<T>(test::random_tensor<float>(y.shape(), 2)), conv.gradient_halo());
+  conv.backward(x, y, dy, dx);
+  CHECK(test::border_is_zero(y));
+  CHECK(test::border_is_zero(dx));
+  return {test::cast<double>(y.to_tensor()), test::cast<double>(dx.to_tensor()), test::cast<double>(conv.weight().grad)};
+}
+
+}  // namespace
+
+TEST_CASE("Winograd agrees with the direct algorithm in every pass", "[conv2d][winograd]") {
+  for (const Case& c : cases) {
+    INFO(c.what);
+    const auto expected = passes<double>(c, ConvAlgorithm::direct), given = passes<double>(c, ConvAlgorithm::winograd);
+    // Sums of up to 17,670 products; their transforms lose a digit.
+    for (std::size_t i = 0; i < expected.size(); ++i) CHECK(test::max_relative_difference(given[i], expected[i]) < 1e-13);
+  }
+}
+
+TEST_CASE("Winograd has the gradients of its definition", "[conv2d][winograd][gradient]") {
+  for (const Case& c : cases) {
+    if (c.input[2] > 20) continue;
+    INFO(c.what);
+    auto conv = make<double>(c, ConvAlgorithm::winograd);
+    const auto result = gradient_check(conv, c.input);
+    INFO(result.message());
+    CHECK(result.ok(1e-7));
+  }
+}
+
+TEST_CASE("Winograd's rounding error in float is less than four times that of the direct algorithm", "[conv2d][winograd]") {
+  const std::vector<Case> shapes{{"10->20", 10, 20, 0, 1, {19, 10, 30, 30}},
+                                 {"30->40", 30, 40, 1, 1, {19, 30, 14, 14}},
+                                 {"64->32", 64, 32, 1, 1, {19, 64, 8, 8}},
+                                 {"odd plane", 16, 10, 1, 1, {19, 16, 13, 11}},
+                                 {"2x2 tiles", 20, 30, 0, 1, {19, 20, 5, 5}}};
+  for (const Case& c : shapes) {
+    INFO(c.what);
+    const auto weights = make<float>(c, ConvAlgorithm::direct);
+    const auto exact = passes<double>(c, ConvAlgorithm::direct, &weights);
+    const auto direct = passes<float>(c, ConvAlgorithm::direct, &weights);
+    const auto winograd = passes<float>(c, ConvAlgorithm::winograd, &weights);
+    for (std::size_t i = 0; i < exact.size(); ++i) {
+      INFO("pass " << i);
+      CHECK(test::max_difference(winograd[i], exact[i]) < 4 * test::max_difference(direct[i], exact[i]));
+    }
+  }
+}
+
+TEST_CASE("Winograd gives the same bits with 1, 2 and 3 threads", "[conv2d][winograd][threads]") {
+  const Case c{"", 11, 13, 1, 1, {70, 11, 24, 25}};
+  test::same_bits_at_any_thread_count([&] {
+    const auto results = passes<float>(c, ConvAlgorithm::winograd);
+    return std::vector<Tensor<double>>(results.begin(), results.end());
+  });
+}
+
+TEST_CASE("The automatic algorithm of a convolution computes what the direct one does", "[conv2d][winograd]") {
+  using kernels::ConvPass, kernels::fastest_algorithm;
+  const ConvGeometry conv{.in_channels = 30, .out_channels = 40, .kernel = 3};
+  CHECK(fastest_algorithm<float>(conv, {14, 14}, ConvPass::forward) == ConvAlgorithm::winograd);
+  CHECK(fastest_algorithm<float>(conv, {3, 3}, ConvPass::forward) == ConvAlgorithm::im2col);
+  CHECK(fastest_algorithm<float>(conv, {3, 3}, ConvPass::weight_gradient) == ConvAlgorithm::im2col);
+  CHECK(fastest_algorithm<double>(conv, {14, 14}, ConvPass::forward) == ConvAlgorithm::direct);
+  ConvGeometry of_pixels = conv;
+  of_pixels.in_channels = 3;
+  CHECK(fastest_algorithm<float>(of_pixels, {32, 32}, ConvPass::forward) == ConvAlgorithm::direct);
+
+  for (const Index side : {3, 5, 7, 12}) {
+    const Case c{"", 9, 10, 0, 1, {19, 9, side, side + 1}};
+    INFO(c.input);
+    const auto expected = passes<float>(c, ConvAlgorithm::direct), given = passes<float>(c, ConvAlgorithm::automatic);
+    for (std::size_t i = 0; i < expected.size(); ++i) CHECK(test::max_relative_difference(given[i], expected[i]) < 2e-6);
+  }
+}
+
+TEST_CASE("Winograd says what it cannot compute", "[conv2d][winograd][errors]") {
+  using Options = Conv2d<float>::Options;
+  const char* const message =
+      "Conv2d: expected a 3x3 kernel, stride 1 and dilation 1 for ConvAlgorithm::winograd, got a kernel of 3x3, stride 2x1, "
+      "dilation 1x1";
+  CHECK_THROWS_WITH(
+      Conv2d<float>(
+          Options{.in_channels = 3, .out_channels = 4, .kernel_size = 3, .stride = {2, 1}, .algorithm = ConvAlgorithm::winograd}),
+      message);
+  Conv2d<float> conv({.in_channels = 3, .out_channels = 4, .kernel_size = 3, .stride = {2, 1}});
+  CHECK_THROWS_WITH(conv.set_algorithm(ConvAlgorithm::winograd), message);
+  CHECK(conv.options().algorithm == ConvAlgorithm::automatic);
+}
