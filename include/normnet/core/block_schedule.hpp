@@ -1,4 +1,4 @@
-// The order of a pass through layers that work block by block.
+// The order of a pass through layers that work block by block, or channel by channel.
 #pragma once
 
 #include <normnet/core/parallel.hpp>
@@ -12,16 +12,18 @@
 namespace normnet {
 
 /// What is to be done to the blocks of a batch, and what must wait for all of them. Layers add their steps in order; run() does
-/// them.
+/// them, each where its data are still in the cache.
 ///
 ///     each_block, each_channel    work on one block, which needs what the steps before did to that block alone
-///     at_end                      done once, when the blocks of this run are through; the next steps do not wait for it
-///     then                        done once, when all before it is done, and before anything after it: the end of a run
+///     finish of each_channel      done once for a channel, when it is through that step in all blocks; the next steps wait for it
+///     at_end                      done once, when the blocks are through the steps before; the next steps may not wait for it
+///     then                        done once, when all before it is done, and before anything after it
 ///
-/// So a run is what lies between two calls of then(). It goes depth-first: a block passes through all steps of the run while it
-/// is in the cache of one core, and neighbouring steps that are channel by channel pass a channel on while it is in the
-/// first-level cache. Where the blocks are too few to feed the threads, a run goes step by step instead, over blocks and parts at
-/// once. No result depends on which of the two it was.
+/// Steps without a finish make a depth-first run: a block passes through all of them while it is in the cache of one core, and
+/// neighbouring steps that are channel by channel pass each channel on in turn. Steps with a finish, and their neighbours that are
+/// channel by channel, make a run by channels: one channel of all blocks passes through all of them. Where the blocks or the
+/// channels are too few to feed the threads, a run goes step by step instead, over blocks and parts at once. No result depends on
+/// which of the ways it was.
 class BlockSchedule {
  public:
   explicit BlockSchedule(Index blocks) : blocks_(blocks), runs_(1) {}
@@ -32,20 +34,26 @@ class BlockSchedule {
   /// is in vector operations.
   template <class Work>
   void each_block(Index parts, Index cost, Work work) {
-    add({parts, 0, cost, std::move(work)});
+    add({parts, 0, cost, std::move(work), nullptr});
   }
 
   /// The same for steps whose parts are equal shares of the channels, in their order: part p of P reads and writes the channels
   /// [p C / P, (p + 1) C / P) of its batches and no others.
   template <class Work>
   void each_share(Index channels, Index parts, Index cost, Work work) {
-    add({parts, channels, cost, std::move(work)});
+    add({parts, channels, cost, std::move(work), nullptr});
   }
 
   /// The same for one channel a part.
   template <class Work>
   void each_channel(Index channels, Index cost, Work work) {
-    each_share(channels, channels, cost, std::move(work));
+    add({channels, channels, cost, std::move(work), nullptr});
+  }
+
+  /// The same, and finish(channel) once, when work(block, channel) is done for all blocks.
+  template <class Work, class Finish>
+  void each_channel(Index channels, Index cost, Work work, Finish finish) {
+    add({channels, channels, cost, std::move(work), std::move(finish)});
   }
 
   /// job.run(x, y, block, part) for every block and every part in [0, job.parts()): a prepared computation of y from x.
@@ -55,7 +63,7 @@ class BlockSchedule {
     each_block(parts, cost, [&x, &y, job = std::move(job)](Index block, Index part) { job.run(x, y, block, part); });
   }
 
-  /// work() once, when this run's steps are through all blocks; not before what was added so earlier.
+  /// work() once, some time after the steps so far are through all blocks; not before what was added so earlier.
   template <class Work>
   void at_end(Work work) {
     runs_.back().at_end.emplace_back(std::move(work));
@@ -68,21 +76,19 @@ class BlockSchedule {
     runs_.emplace_back();
   }
 
-  /// Does it all. Exceptions of a step end the pass.
+  /// Does it all.
   void run() const {
     for (const Run& run : runs_) {
-      if (blocks_fill_threads()) {
-        Index cost = 0;
-        for (const Stretch& stretch : run.stretches) {
-          for (const Step& step : stretch.steps) cost += step.parts * step.cost;
-        }
-        parallel_for(blocks_, cost, [&](Index block) {
-          for (const Stretch& stretch : run.stretches) stretch.run(block);
-        });
+      const Index shares = run.by_channels ? run.stretches.front().pieces : blocks_;
+      if (!feeds_threads(shares)) {
+        run_step_by_step(run);
+      } else if (run.by_channels) {
+        const Stretch& stretch = run.stretches.front();
+        parallel_for(shares, run.cost() * blocks_ / shares, [&](Index piece) { stretch.run_piece(piece, blocks_); });
       } else {
-        for (const Stretch& stretch : run.stretches) {
-          for (const Step& step : stretch.steps) parallel_for_2d(blocks_, step.parts, step.cost, step.work);
-        }
+        parallel_for(shares, run.cost(), [&](Index block) {
+          for (const Stretch& stretch : run.stretches) stretch.run_block(block);
+        });
       }
       for (const auto& work : run.at_end) work();
     }
@@ -94,49 +100,108 @@ class BlockSchedule {
     Index channels;  // that the parts are equal shares of; 0 if they are not
     Index cost;
     std::function<void(Index block, Index part)> work;
+    std::function<void(Index part)> finish;  // null if the step has none
   };
 
-  // Steps that go through a block in so many pieces together: all steps the first piece, all steps the second, ...
+  // Steps that take a block in so many pieces together: all steps the first piece, all steps the second, ...
   struct Stretch {
     Index pieces;
     std::vector<Step> steps;
 
-    void run(Index block) const {
+    // Calls f for every part of a step that belongs to a piece.
+    template <class F>
+    void for_parts(const Step& step, Index piece, F f) const {
+      const Index at_once = step.parts / pieces;
+      for (Index part = piece * at_once; part < (piece + 1) * at_once; ++part) f(part);
+    }
+
+    void run_block(Index block) const {
       for (Index piece = 0; piece < pieces; ++piece) {
-        for (const Step& step : steps) {
-          const Index at_once = step.parts / pieces;
-          for (Index part = piece * at_once; part < (piece + 1) * at_once; ++part) step.work(block, part);
+        for (const Step& step : steps) for_parts(step, piece, [&](Index part) { step.work(block, part); });
+      }
+    }
+
+    void run_piece(Index piece, Index blocks) const {
+      for (auto first = steps.begin(); first != steps.end();) {
+        const auto finishing = std::find_if(first, steps.end(), [](const Step& step) { return step.finish != nullptr; });
+        const auto last = finishing == steps.end() ? finishing : finishing + 1;
+        for (Index block = 0; block < blocks; ++block) {
+          for (auto step = first; step != last; ++step) {
+            for_parts(*step, piece, [&](Index part) { step->work(block, part); });
+          }
         }
+        if (finishing != steps.end()) for_parts(*finishing, piece, finishing->finish);
+        first = last;
       }
     }
   };
 
   struct Run {
     std::vector<Stretch> stretches;
+    bool by_channels = false;  // then it has one stretch
     std::vector<std::function<void()>> at_end;
+    std::size_t at_end_before = 0;  // how many of those were there when the last stretch began
+
+    Index cost() const {
+      Index cost = 0;
+      for (const Stretch& stretch : stretches) {
+        for (const Step& step : stretch.steps) cost += step.parts * step.cost;
+      }
+      return cost;
+    }
   };
 
-  void add(Step step) {
-    auto& stretches = runs_.back().stretches;
-    if (step.parts < 1) return;
-    if (step.channels > 0 && !stretches.empty() && stretches.back().steps.back().channels == step.channels) {
-      Stretch& last = stretches.back();
-      const Index fewer = std::min(last.pieces, step.parts), more = std::max(last.pieces, step.parts);
-      if (more % fewer == 0) {
-        last.pieces = fewer;
-        last.steps.push_back(std::move(step));
-        return;
+  void run_step_by_step(const Run& run) const {
+    for (const Stretch& stretch : run.stretches) {
+      for (const Step& step : stretch.steps) {
+        parallel_for_2d(blocks_, step.parts, step.cost, step.work);
+        for (Index part = 0; step.finish != nullptr && part < step.parts; ++part) step.finish(part);
       }
     }
-    const Index pieces = step.channels > 0 ? step.parts : 1;
-    stretches.push_back({pieces, {}});
-    stretches.back().steps.push_back(std::move(step));
+  }
+
+  void add(Step step) {
+    if (step.parts < 1) return;
+    const bool joins = joins_last_stretch(step), finishes = step.finish != nullptr;
+    if (finishes && !runs_.back().by_channels) {
+      begin_run_by_channels(joins);
+    } else if (!joins && runs_.back().by_channels) {
+      runs_.emplace_back();
+    }
+    Run& run = runs_.back();
+    if (joins && !run.stretches.empty()) {
+      run.stretches.back().pieces = std::min(run.stretches.back().pieces, step.parts);
+    } else {
+      run.at_end_before = run.at_end.size();
+      run.stretches.push_back({step.channels > 0 ? step.parts : 1, {}});
+    }
+    run.by_channels = run.by_channels || finishes;
+    run.stretches.back().steps.push_back(std::move(step));
+  }
+
+  // Whether the step takes the same channels in pieces that fit those of the steps before it.
+  bool joins_last_stretch(const Step& step) const {
+    const auto& stretches = runs_.back().stretches;
+    if (step.channels == 0 || stretches.empty() || stretches.back().steps.back().channels != step.channels) return false;
+    const auto [fewer, more] = std::minmax(stretches.back().pieces, step.parts);
+    return more % fewer == 0;
+  }
+
+  // A run of its own for the last stretch, if that is to go by channels, too, and nothing else waits for its end already.
+  void begin_run_by_channels(bool with_last_stretch) {
+    Run& before = runs_.back();
+    Run by_channels{.stretches = {}, .by_channels = true, .at_end = {}};
+    if (with_last_stretch && before.at_end.size() == before.at_end_before) {
+      by_channels.stretches.push_back(std::move(before.stretches.back()));
+      before.stretches.pop_back();
+    }
+    runs_.push_back(std::move(by_channels));
   }
 
   // With 9 blocks on 8 threads, seven would wait for the ninth: then threads had better share each block.
-  bool blocks_fill_threads() const {
-    const Index threads = num_threads(), rounds = (blocks_ + threads - 1) / threads;
-    return 5 * rounds * threads <= 6 * blocks_;
+  static bool feeds_threads(Index shares) {
+    const Index threads = num_threads(), rounds = (shares + threads - 1) / threads;
+    return 5 * rounds * threads <= 6 * shares;
   }
 
   Index blocks_;

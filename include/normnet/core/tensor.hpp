@@ -14,21 +14,37 @@
 #include <utility>
 #include <vector>
 
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
 namespace normnet {
 
-/// Allocates storage at 64-byte boundaries: a cache line, and the widest SIMD register.
+/// Allocates storage at 64-byte boundaries: a cache line, and the widest SIMD register. What is as large as a huge page asks the
+/// system for such pages.
 template <class T>
 struct AlignedAllocator {
   using value_type = T;
-  static constexpr std::align_val_t alignment{64};
 
   AlignedAllocator() = default;
   template <class U>
   AlignedAllocator(const AlignedAllocator<U>&) {}
 
-  T* allocate(std::size_t count) { return static_cast<T*>(::operator new(count * sizeof(T), alignment)); }
-  void deallocate(T* memory, std::size_t) { ::operator delete(memory, alignment); }
+  T* allocate(std::size_t count) {
+    const std::size_t bytes = count * sizeof(T);
+    void* memory = ::operator new(bytes, alignment(bytes));
+#ifdef __linux__
+    // A wish, not a need: without huge pages, walking page tables costs a third of the memory bandwidth or more.
+    if (bytes >= huge_page) madvise(memory, bytes, MADV_HUGEPAGE);
+#endif
+    return static_cast<T*>(memory);
+  }
+  void deallocate(T* memory, std::size_t count) { ::operator delete(memory, alignment(count * sizeof(T))); }
   friend bool operator==(const AlignedAllocator&, const AlignedAllocator&) { return true; }
+
+ private:
+  static constexpr std::size_t huge_page = std::size_t{1} << 21;
+  static constexpr std::align_val_t alignment(std::size_t bytes) { return std::align_val_t{bytes >= huge_page ? huge_page : 64}; }
 };
 
 /// A dense tensor in row-major order: the last index varies fastest. A value: copied deeply, compared by shape and elements.

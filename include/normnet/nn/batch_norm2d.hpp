@@ -70,16 +70,15 @@ class BatchNorm2d final : public BlockLayer<T> {
     moments_.resize(static_cast<std::size_t>(channels));
     if (uses_batch_statistics_) {
       statistics_.resize(static_cast<std::size_t>(x.blocks() * channels));
-      schedule.each_channel(channels, 2 * x.plane(), [&](Index block, Index c) {
+      const auto gather = [&](Index block, Index c) {
         of_block(statistics_, block, c) = kernels::statistics_per_block(x, block, c);
-      });
-      schedule.then([&, follows = mode.training && options_.track_running_stats] {
-        for (Index c = 0; c < options_.channels; ++c) {
-          const auto statistics = batch_statistics(c, x.blocks());
-          set_moments(c, statistics);
-          if (follows) follow(c, statistics);
-        }
-      });
+      };
+      schedule.each_channel(channels, 2 * x.plane(), gather,
+                            [&, follows = mode.training && options_.track_running_stats](Index c) {
+                              const auto statistics = batch_statistics(c, x.blocks());
+                              set_moments(c, statistics);
+                              if (follows) follow(c, statistics);
+                            });
     } else {
       for (Index c = 0; c < channels; ++c) set_moments(c, running_statistics(c));
     }
@@ -101,21 +100,19 @@ class BatchNorm2d final : public BlockLayer<T> {
     const Index channels = options_.channels;
     sums_.resize(static_cast<std::size_t>(x.blocks() * channels));
     total_.resize(static_cast<std::size_t>(channels));
-    schedule.each_channel(channels, 2 * x.plane(), [&](Index block, Index c) {
+    const auto gather = [&](Index block, Index c) {
       const auto sums = kernels::gradient_sums(x, dy, block, c, moments_[static_cast<std::size_t>(c)]);
       of_block(sums_, block, c) = {sums.dy.total(x.images_in(block)), sums.dy_xhat.total(x.images_in(block))};
-    });
-    schedule.then([&] {
-      for (Index c = 0; c < options_.channels; ++c) {
-        Sums& total = total_[static_cast<std::size_t>(c)] = {};
-        for (Index block = 0; block < x.blocks(); ++block) {
-          total.dy += of_block(sums_, block, c).dy;
-          total.dy_xhat += of_block(sums_, block, c).dy_xhat;
-        }
-        if (!options_.affine) continue;
-        bias_.grad.data()[c] += static_cast<T>(total.dy);
-        weight_.grad.data()[c] += static_cast<T>(total.dy_xhat);
+    };
+    schedule.each_channel(channels, 2 * x.plane(), gather, [&](Index c) {
+      Sums& total = total_[static_cast<std::size_t>(c)] = {};
+      for (Index block = 0; block < x.blocks(); ++block) {
+        total.dy += of_block(sums_, block, c).dy;
+        total.dy_xhat += of_block(sums_, block, c).dy_xhat;
       }
+      if (!options_.affine) return;
+      bias_.grad.data()[c] += static_cast<T>(total.dy);
+      weight_.grad.data()[c] += static_cast<T>(total.dy_xhat);
     });
     if (dx == nullptr) return;
     schedule.each_channel(channels, 2 * x.plane(), [&, dx](Index block, Index c) {

@@ -64,15 +64,15 @@ class Linear final : public BlockLayer<T> {
   ///
   /// Derivation: docs/derivations.md.
   void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
+    schedule.then([&] {
+      kernels::conv_direct_weight_gradient(conv_, x, dy, weight_.grad.data());
+      if (options_.bias) kernels::add_channel_sums(dy, bias_.grad.data());
+    });
     if (dx != nullptr) {
       for (auto& phase : kernels::conv_direct_input_gradient(conv_, dy, weight_.value.data(), *dx)) {
         schedule.each_part(std::move(phase), dy, *dx);
       }
     }
-    schedule.at_end([&] {
-      kernels::conv_direct_weight_gradient(conv_, x, dy, weight_.grad.data());
-      if (options_.bias) kernels::add_channel_sums(dy, bias_.grad.data());
-    });
   }
 
   Keeps keeps_for_backward() const override { return Keeps::input; }
