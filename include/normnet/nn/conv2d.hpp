@@ -99,7 +99,6 @@ class Conv2d final : public BlockLayer<T> {
   ///
   /// Derivation: docs/derivations.md.
   void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
-    if (dx != nullptr) schedule_input_gradient(x, dy, *dx, schedule);
     schedule.then([&] {
       T* const dweight = weight_.grad.data();
       switch (algorithm(x, ConvPass::weight_gradient)) {
@@ -109,13 +108,7 @@ class Conv2d final : public BlockLayer<T> {
       }
       if (options_.bias) kernels::add_channel_sums(dy, bias_.grad.data());
     });
-    if (dx != nullptr && uses_im2col()) {
-      schedule.then([&, dx] { kernels::conv_im2col_input_gradient(conv_, dy, weight_.value.data(), *dx); });
-    } else if (dx != nullptr) {
-      for (auto& phase : kernels::conv_direct_input_gradient(conv_, dy, weight_.value.data(), *dx)) {
-        schedule.each_part(std::move(phase), dy, *dx);
-      }
-    }
+    if (dx != nullptr) schedule_input_gradient(x, dy, *dx, schedule);
   }
 
   Keeps keeps_for_backward() const override { return Keeps::input; }

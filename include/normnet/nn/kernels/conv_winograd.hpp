@@ -16,6 +16,15 @@
 // (output channels x input channels) times (input channels x tiles), and are transformed back.
 namespace normnet::inline NORMNET_ABI::kernels {
 
+/// The tiles that go with so many channels in a register tile: enough products for the latency of a multiplication, few enough for
+/// those of all positions to stay in the first-level cache until they are transformed back.
+template <int Channels>
+constexpr int winograd_tiles() {
+  constexpr int with_32_registers[] = {8, 6, 4, 4, 3, 3};
+  constexpr int with_16_registers[] = {8, 5, 3, 3, 2, 2};
+  return simd_registers >= 32 ? with_32_registers[Channels - 1] : with_16_registers[Channels - 1];
+}
+
 /// How the transformed inputs of a run of tiles lie in memory: [group of tiles][position][channel][tile of the group].
 struct WinogradLayout {
   int tiles;  // of a group: as many as a register tile covers
@@ -27,13 +36,13 @@ struct WinogradLayout {
   Index group_stride() const { return positions * position_stride(); }
 };
 
-/// Transforms the input of tiles [first, last), channel by channel, so that pixels are read one after the other. `rows` is room
-/// for M + 2 rows of the plane: the columns of the tiles are transformed first, once for neighbours that share them.
+/// Transforms the input of tiles [first, last), channel by channel, so that pixels are read one after the other. The columns of
+/// pixels are transformed first, once for neighbouring tiles that share them, into `lines`: room for [column][M + 2].
 template <int M, class T>
 void winograd_transform(const WinogradGrid& grid, const Batch<T>& x, Index block, Index first_channel, Index first, Index last,
-                        const WinogradLayout& layout, Pack<T>* rows, Pack<T>* v) {
+                        const WinogradLayout& layout, Pack<T>* lines, Pack<T>* v) {
   constexpr std::size_t n = M + 2;
-  const Index columns = grid.columns(), stride = layout.position_stride(), row_length = columns * M + 2;
+  const Index columns = grid.columns(), stride = layout.position_stride();
   for (Index c = 0; c < layout.channels; ++c) {
     Pack<T>* group = v + c * layout.tiles;
     int in_group = 0;
@@ -43,26 +52,27 @@ void winograd_transform(const WinogradGrid& grid, const Batch<T>& x, Index block
       for (std::size_t k = 0; k < n; ++k) {
         // What only pixels that hang over would read may lie outside of the input: the last row stands in for it.
         const Index row = std::min(i * M + static_cast<Index>(k), grid.input_height() - 1);
-        pixel[k] = x.row(block, first_channel + c, grid.origin.height + row) + grid.origin.width;
+        pixel[k] = x.row(block, first_channel + c, grid.origin.height + row) + grid.origin.width + begin * M;
       }
-      const Index last_column = std::min(end * M + 2, grid.input_width());
-      for (Index j = begin * M; j < last_column; ++j) {
+      const Index count = (end - begin) * M + 2, present = std::min(count, grid.input_width() - begin * M);
+      Pack<T>* line = lines;
+      for (Index j = 0; j < present; ++j, line += n) {
         std::array<Pack<T>, n> d;
 #pragma GCC unroll 6
         for (std::size_t k = 0; k < n; ++k) d[k] = pixel[k][j];
         d = Winograd<M>::input(d);
 #pragma GCC unroll 6
-        for (std::size_t k = 0; k < n; ++k) rows[static_cast<Index>(k) * row_length + j] = d[k];
+        for (std::size_t k = 0; k < n; ++k) line[k] = d[k];
       }
-      for (std::size_t k = 0; k < n; ++k) {
-        for (Index j = last_column; j < end * M + 2; ++j) rows[static_cast<Index>(k) * row_length + j] = Pack<T>(T(0));
-      }
-      for (Index j = begin; j < end; ++j, ++tile) {
+      std::fill_n(line, (count - present) * static_cast<Index>(n), Pack<T>(T(0)));
+      line = lines;
+      for (Index j = begin; j < end; ++j, ++tile, line += n * M) {
         Pack<T>* target = group + in_group;
-        for (Index k = 0; k < static_cast<Index>(n); ++k) {
+#pragma GCC unroll 6
+        for (std::size_t k = 0; k < n; ++k) {
           std::array<Pack<T>, n> d;
 #pragma GCC unroll 6
-          for (std::size_t l = 0; l < n; ++l) d[l] = rows[k * row_length + j * M + static_cast<Index>(l)];
+          for (std::size_t l = 0; l < n; ++l) d[l] = line[l * n + k];
           d = Winograd<M>::input(d);
 #pragma GCC unroll 6
           for (std::size_t l = 0; l < n; ++l, target += stride) *target = d[l];
@@ -150,7 +160,7 @@ class WinogradCorrelation {
 
   static int tiles_with(int channels) {
     int tiles = 0;
-    with_tile(channels, [&](auto constant) { tiles = pixels_per_tile<constant()>(); });
+    with_tile(channels, [&](auto constant) { tiles = winograd_tiles<constant()>(); });
     return tiles;
   }
 
@@ -184,15 +194,15 @@ class WinogradCorrelation {
 
   template <int M, int Channels>
   void run_tiles(const Batch<T>& x, Batch<T>& y, Index block, Index first, Index last) const {
-    constexpr int tiles = pixels_per_tile<Channels>();
+    constexpr int tiles = winograd_tiles<Channels>();
     constexpr Index count = winograd_positions<M>;
     const WinogradLayout layout{tiles, inputs_, count};
-    const Index groups_of_tiles = (last - first + tiles - 1) / tiles, row_packs = (M + 2) * (grid_.columns() * M + 2);
-    Pack<T>* const rows = scratch<T>(row_packs + groups_of_tiles * layout.group_stride());
-    Pack<T>* const values = rows + row_packs;
+    const Index groups_of_tiles = (last - first + tiles - 1) / tiles, line_packs = (M + 2) * (grid_.columns() * M + 2);
+    Pack<T>* const lines = scratch<T>(line_packs + groups_of_tiles * layout.group_stride());
+    Pack<T>* const values = lines + line_packs;
     const T* weight = weight_.data();
     for (Index g = 0; g < groups_; ++g) {
-      winograd_transform<M>(grid_, x, block, g * inputs_, first, last, layout, rows, values);
+      winograd_transform<M>(grid_, x, block, g * inputs_, first, last, layout, lines, values);
       for (Index t = 0; t < register_tiles(); ++t, weight += register_tile_weights()) {
         const Pack<T>* v = values;
         for (Index tile = first; tile < last; tile += tiles, v += layout.group_stride()) {
