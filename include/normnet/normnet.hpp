@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/core/batch.hpp>
+#include <normnet/core/block_schedule.hpp>
 #include <normnet/core/error.hpp>
 #include <normnet/core/format.hpp>
 #include <normnet/core/pack.hpp>
@@ -21,6 +22,7 @@
 #include <normnet/nn/adaptive_avg_pool2d.hpp>
 #include <normnet/nn/avg_pool2d.hpp>
 #include <normnet/nn/batch_norm2d.hpp>
+#include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/conv2d.hpp>
 #include <normnet/nn/cross_entropy_loss.hpp>
 #include <normnet/nn/dropout.hpp>
