@@ -73,7 +73,7 @@ Json evaluate(const Options& options, const cifar10_norms::Recipe& recipe, Seque
   DataLoader<float> loader(
       data, {.batch_size = options.batch_size, .drop_last = true, .normalize = recipe.normalize, .halo = net.input_halo()});
   const auto pass = [&](Index batches) {
-    for (Index i = 0; i < batches; ++i) net.forward(loader.load(i).images);
+    for (Index i = 0; i < batches; ++i) net.inference(loader.load(i).images);
   };
   pass(std::min<Index>(5, loader.batches()));
   const double seconds = benchmarks::seconds_of([&] { pass(loader.batches()); });

@@ -110,10 +110,60 @@ TEST_CASE("the plan overwrites what nobody reads again", "[sequential]") {
   Sequential<float> net;
   net.add(Conv2d<float>({.in_channels = 3, .out_channels = 10, .kernel_size = 1})).add(ReLU<float>()).add(BatchNorm2d<float>(10));
   net.add(Dropout<float>(0.1)).add(Conv2d<float>({.in_channels = 10, .out_channels = 2, .kernel_size = 1}));
-  net.forward(x);
-  // Two values (convolution and ReLU; norm and dropout), one gradient for all four, and the output.
-  const std::size_t map = 32 * 10 * 8 * 6 * sizeof(float);
-  CHECK(net.activation_bytes() == 3 * map + 32 * 2 * 8 * 6 * sizeof(float));
+  const std::size_t map = 32 * 10 * 8 * 6 * sizeof(float), output = 32 * 2 * 8 * 6 * sizeof(float);
+  const Batch<float> y = net.forward(x);
+  // Two values (convolution and ReLU; norm and dropout), and the output.
+  CHECK(net.activation_bytes() == 2 * map + output);
+  net.backward(y);
+  // One gradient for all four.
+  CHECK(net.activation_bytes() == 3 * map + output);
+  net.inference(x);
+  // One value for all four.
+  CHECK(net.activation_bytes() == 4 * map + output);
+}
+
+TEST_CASE("inference computes what forward does in evaluation mode", "[sequential]") {
+  auto net = chain<float>(), other = chain<float>();
+  for (const Index images : {19, 35, 3}) {
+    const auto x = Batch<float>::from(test::random_tensor<float>({images, 3, chain_height, chain_width}, 1));
+    net.train();
+    net.forward(x);  // moves the running statistics, and leaves its mark in all memory
+    other.train();
+    other.forward(x);
+    other.eval();
+    CHECK(net.inference(x).to_tensor() == other.forward(x).to_tensor());
+    CHECK(net.training());
+    CHECK_THROWS_WITH(net.backward(x), "Sequential: backward() without a forward() before it");
+  }
+}
+
+TEST_CASE("gradients that share memory do not touch each other", "[sequential]") {
+  // Borders of different widths, planes of different sizes, batches that grow and shrink: each pass as in a fresh model.
+  const auto build = [] {
+    Sequential<float> net(1);
+    net.add(Conv2d<float>({.in_channels = 3, .out_channels = 9, .kernel_size = 3}));
+    net.add(Conv2d<float>({.in_channels = 9, .out_channels = 10, .kernel_size = 5, .padding = 1})).add(MaxPool2d<float>(2));
+    net.add(Conv2d<float>({.in_channels = 10, .out_channels = 4, .kernel_size = 3, .padding = 1})).add(ReLU<float>());
+    net.add(Conv2d<float>({.in_channels = 4, .out_channels = 12, .kernel_size = 3})).add(MaxPool2d<float>(2));
+    return net;
+  };
+  auto used = build();
+  for (const Index images : {5, 35, 18}) {
+    const auto x = Batch<float>::from(test::random_tensor<float>({images, 3, 14, 12}, 1));
+    const auto gradients = [&](Sequential<float>& net) {
+      net.zero_grad();
+      const Batch<float> y = net.forward(x);
+      Batch<float> dy(y.shape()), dx;
+      dy.copy_from(Batch<float>::from(test::random_tensor<float>(y.shape(), 2)));
+      net.backward(dy, dx);
+      std::vector<Tensor<float>> all{dx.to_tensor()};
+      for (const auto& [name, parameter] : net.parameters()) all.push_back(parameter->grad);
+      return all;
+    };
+    auto fresh = build();
+    CHECK(gradients(used) == gradients(fresh));
+    used.inference(x);
+  }
 }
 
 TEST_CASE("chains and residual connections have the gradients of their formulas", "[sequential][residual][gradient]") {

@@ -45,6 +45,22 @@ class Batch {
   /// All zeros. Throws Error when the shape is neither N x C x H x W nor N x F.
   explicit Batch(Shape shape, Halo halo = {}) { reset(std::move(shape), halo); }
 
+  Batch(const Batch& other) { *this = other; }
+  Batch(Batch&&) noexcept = default;
+  Batch& operator=(Batch&&) noexcept = default;
+  ~Batch() = default;
+  Batch& operator=(const Batch& other) {
+    if (this == &other) return *this;
+    Batch copy;
+    if (other.images() > 0) {
+      copy.reset(other.shape(), other.halo());
+      copy.copy_from(other);
+    } else {
+      copy.layout_ = other.layout_;
+    }
+    return *this = std::move(copy);
+  }
+
   /// Copies a tensor of shape N x C x H x W or N x F.
   static Batch from(const Tensor<T>& tensor, Halo halo = {}) {
     Batch batch(tensor.shape(), halo);
@@ -58,7 +74,7 @@ class Batch {
 
   /// The images without padding lanes and borders, in the batch's shape.
   Tensor<T> to_tensor() const {
-    Tensor<T> tensor(shape_);
+    Tensor<T> tensor(shape());
     T* value = tensor.data();
     for (Index n = 0; n < images(); ++n) {
       for_each_pixel([&](Index c, Index y, Index x) { *value++ = row(n / lanes, c, y)[x][static_cast<int>(n % lanes)]; });
@@ -69,50 +85,67 @@ class Batch {
   /// Takes another shape or border. Memory is kept, and with it whatever it holds, when only the number of images changes and the
   /// blocks fit; otherwise the batch is all zeros afterwards. Throws Error as the constructor does.
   void reset(Shape shape, Halo halo = {}) {
-    if (shape.rank() != 4 && shape.rank() != 2) fail("Batch: expected a shape N x C x H x W or N x F, got ", shape);
-    const bool features = shape.rank() == 2;
-    const Index channels = shape[1], height = features ? 1 : shape[2], width = features ? 1 : shape[3];
-    const Index blocks = shape[0] / lanes + (shape[0] % lanes != 0);
-    const bool same_planes = channels == channels_ && height == height_ && width == width_ && halo == halo_;
-    const Index packs = packs_needed(shape, blocks, channels, height, width, halo);
-    if (!same_planes || packs > static_cast<Index>(packs_.size())) {
+    const Layout layout(std::move(shape), halo);
+    const bool same_planes = layout.same_planes(layout_) && !shares_memory();
+    if (!same_planes || layout.packs() > static_cast<Index>(packs_.size())) {
       packs_.clear();
-      packs_.resize(static_cast<std::size_t>(packs), Pack<T>(T(0)));
+      packs_.resize(static_cast<std::size_t>(layout.packs()), Pack<T>(T(0)));
     }
-    shape_ = std::move(shape);
-    channels_ = channels;
-    height_ = height;
-    width_ = width;
-    blocks_ = blocks;
-    halo_ = halo;
-    row_stride_ = width + 2 * halo.width;
-    channel_stride_ = row_stride_ * (height + 2 * halo.height);
+    layout_ = layout;
+    memory_ = packs_.data();
   }
 
-  const Shape& shape() const { return shape_; }
-  Index images() const { return shape_.rank() == 0 ? 0 : shape_[0]; }
-  Index channels() const { return channels_; }
-  Index height() const { return height_; }
-  Index width() const { return width_; }
-  Index plane() const { return height_ * width_; }
-  const Halo& halo() const { return halo_; }
+  /// Takes another shape or border, in memory that others use at other times: block b stands at memory + b * block_stride, which
+  /// is at least packs_of_block(shape, halo), and must outlive the batch. What stands there is left as it is, so clear_border()
+  /// is needed for each block before its border is read. A copy of such a batch has memory of its own.
+  void share(Shape shape, Halo halo, Pack<T>* memory, Index block_stride) {
+    layout_ = Layout(std::move(shape), halo);
+    layout_.block_stride = block_stride;
+    packs_ = {};
+    memory_ = memory;
+  }
+
+  /// The packs that a block of such a batch takes. Throws Error as the constructor does.
+  static Index packs_of_block(const Shape& shape, Halo halo) { return Layout(shape, halo).block_stride; }
+
+  /// Sets the border of a block to zero.
+  void clear_border(Index block) {
+    const Pack<T> zero(T(0));
+    const auto& [above, left] = halo();
+    for (Index c = 0; c < channels(); ++c) {
+      std::fill_n(row(block, c, -above) - left, above * row_stride(), zero);
+      std::fill_n(row(block, c, height()) - left, above * row_stride(), zero);
+      for (Index y = 0; y < height(); ++y) {
+        std::fill_n(row(block, c, y) - left, left, zero);
+        std::fill_n(row(block, c, y) + width(), left, zero);
+      }
+    }
+  }
+
+  const Shape& shape() const { return layout_.shape; }
+  Index images() const { return shape().rank() == 0 ? 0 : shape()[0]; }
+  Index channels() const { return layout_.channels; }
+  Index height() const { return layout_.height; }
+  Index width() const { return layout_.width; }
+  Index plane() const { return height() * width(); }
+  const Halo& halo() const { return layout_.halo; }
   bool empty() const { return images() == 0; }
 
   /// Blocks of `lanes` images; the last may hold fewer.
-  Index blocks() const { return blocks_; }
+  Index blocks() const { return layout_.blocks; }
 
   /// The images in a block: `lanes`, or fewer in the last.
   int images_in(Index block) const { return static_cast<int>(std::min<Index>(lanes, images() - block * lanes)); }
 
   /// The packs of one row, from pixel 0 on; valid for y in [-halo.height, H + halo.height) and x in
   /// [-halo.width, W + halo.width).
-  Pack<T>* row(Index block, Index channel, Index y) { return packs_.data() + offset(block, channel, y); }
-  const Pack<T>* row(Index block, Index channel, Index y) const { return packs_.data() + offset(block, channel, y); }
+  Pack<T>* row(Index block, Index channel, Index y) { return memory_ + offset(block, channel, y); }
+  const Pack<T>* row(Index block, Index channel, Index y) const { return memory_ + offset(block, channel, y); }
 
   /// Distances, in packs, between vertical neighbours, between channels, and between blocks.
-  Index row_stride() const { return row_stride_; }
-  Index channel_stride() const { return channel_stride_; }
-  Index block_stride() const { return channel_stride_ * channels_; }
+  Index row_stride() const { return layout_.row_stride; }
+  Index channel_stride() const { return layout_.channel_stride; }
+  Index block_stride() const { return layout_.block_stride; }
 
   /// One value. Throws Error out of range.
   T at(Index n, Index c, Index y = 0, Index x = 0) const {
@@ -162,35 +195,66 @@ class Batch {
     return zero;
   }
 
-  /// The memory it holds, in bytes.
+  /// The memory of its own, in bytes.
   std::size_t bytes() const { return packs_.size() * sizeof(Pack<T>); }
 
  private:
-  static Index packs_needed(const Shape& shape, Index blocks, Index channels, Index height, Index width, const Halo& halo) {
-    constexpr Index most = std::numeric_limits<Index>::max() / static_cast<Index>(sizeof(Pack<T>));
-    Index packs = 1;
-    const auto multiply = [&](Index extent) {
-      if (extent < 0 || (extent > 0 && packs > most / extent)) {
-        fail("Batch: ", shape, " with a border of ", halo.height, "x", halo.width, " does not fit the memory of any machine");
-      }
-      packs *= extent;
-    };
-    const auto with_border = [](Index extent, Index border) { return border > (most - extent) / 2 ? -1 : extent + 2 * border; };
-    for (const Index extent : {blocks, channels, with_border(height, halo.height), with_border(width, halo.width)}) {
-      multiply(extent);
+  // Where everything stands, in packs.
+  struct Layout {
+    Shape shape;
+    Halo halo;
+    Index channels = 0, height = 0, width = 0, blocks = 0;
+    Index row_stride = 0, channel_stride = 0, block_stride = 0;
+
+    Layout() = default;
+    Layout(Shape shape_, Halo halo_) : shape(std::move(shape_)), halo(halo_) {
+      if (shape.rank() != 4 && shape.rank() != 2) fail("Batch: expected a shape N x C x H x W or N x F, got ", shape);
+      const bool features = shape.rank() == 2;
+      channels = shape[1];
+      height = features ? 1 : shape[2];
+      width = features ? 1 : shape[3];
+      blocks = shape[0] / lanes + (shape[0] % lanes != 0);
+      check_size();
+      row_stride = width + 2 * halo.width;
+      channel_stride = row_stride * (height + 2 * halo.height);
+      block_stride = channel_stride * channels;
     }
-    return packs;
-  }
+
+    Index packs() const { return blocks * block_stride; }
+
+    bool same_planes(const Layout& other) const {
+      return channels == other.channels && height == other.height && width == other.width && halo == other.halo;
+    }
+
+   private:
+    void check_size() const {
+      constexpr Index most = std::numeric_limits<Index>::max() / static_cast<Index>(sizeof(Pack<T>));
+      Index packs = 1;
+      const auto multiply = [&](Index extent) {
+        if (extent < 0 || (extent > 0 && packs > most / extent)) {
+          fail("Batch: ", shape, " with a border of ", halo.height, "x", halo.width, " does not fit the memory of any machine");
+        }
+        packs *= extent;
+      };
+      const auto with_border = [](Index extent, Index border) { return border > (most - extent) / 2 ? -1 : extent + 2 * border; };
+      for (const Index extent : {blocks, channels, with_border(height, halo.height), with_border(width, halo.width)}) {
+        multiply(extent);
+      }
+    }
+  };
+
+  bool shares_memory() const { return memory_ != packs_.data(); }
 
   Index offset(Index block, Index channel, Index y) const {
-    return block * block_stride() + channel * channel_stride_ + (y + halo_.height) * row_stride_ + halo_.width;
+    return block * layout_.block_stride + channel * layout_.channel_stride + (y + layout_.halo.height) * layout_.row_stride +
+           layout_.halo.width;
   }
 
   template <class F>
   void for_each_pixel(F f) const {
-    for (Index c = 0; c < channels_; ++c) {
-      for (Index y = 0; y < height_; ++y) {
-        for (Index x = 0; x < width_; ++x) f(c, y, x);
+    for (Index c = 0; c < channels(); ++c) {
+      for (Index y = 0; y < height(); ++y) {
+        for (Index x = 0; x < width(); ++x) f(c, y, x);
       }
     }
   }
@@ -198,15 +262,13 @@ class Batch {
   void check(Index n, Index c, Index y, Index x) const {
     const auto inside = [](Index i, Index extent) { return i >= 0 && i < extent; };
     if (!inside(n, images()) || !inside(c, channels()) || !inside(y, height()) || !inside(x, width())) {
-      fail("Batch ", shape_, ": no element (", n, ", ", c, ", ", y, ", ", x, ")");
+      fail("Batch ", shape(), ": no element (", n, ", ", c, ", ", y, ", ", x, ")");
     }
   }
 
-  Shape shape_;
-  Index channels_ = 0, height_ = 0, width_ = 0, blocks_ = 0;
-  Index row_stride_ = 0, channel_stride_ = 0;
-  Halo halo_;
-  std::vector<Pack<T>, AlignedAllocator<Pack<T>>> packs_;
+  Layout layout_;
+  std::vector<Pack<T>, AlignedAllocator<Pack<T>>> packs_;  // empty where the memory is shared
+  Pack<T>* memory_ = nullptr;
 };
 
 }  // namespace normnet::inline NORMNET_ABI

@@ -44,6 +44,8 @@ struct Mode {
   bool training = false;
   /// The random numbers of this layer in this pass.
   Random random{};
+  /// False when no backward pass will follow: a model then keeps nothing for one.
+  bool gradient = true;
 };
 
 /// What a layer's backward pass reads again of its forward pass. The model keeps that and may overwrite the rest.

@@ -43,10 +43,10 @@ class Residual final : public BlockLayer<T> {
 
   void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
     body_output_.reset(y.shape());
-    body_.schedule_forward(x, body_output_, {mode.training, mode.random.fork(0)}, schedule);
+    body_.schedule_forward(x, body_output_, {mode.training, mode.random.fork(0), mode.gradient}, schedule);
     if (projection_) {
       projected_.reset(y.shape());
-      projection_->schedule_forward(x, projected_, {mode.training, mode.random.fork(1)}, schedule);
+      projection_->schedule_forward(x, projected_, {mode.training, mode.random.fork(1), mode.gradient}, schedule);
     }
     schedule_sum(body_output_, projection_ ? projected_ : x, y, schedule);
   }

@@ -3,6 +3,8 @@
 
 #include <normnet/nn/block_layer.hpp>
 
+#include <algorithm>
+#include <array>
 #include <concepts>
 #include <memory>
 #include <optional>
@@ -51,7 +53,8 @@ class Sequential final : public BlockLayer<T> {
     layer->reset_parameters(random_.fork(static_cast<std::uint64_t>(size())));
     layer->set_name(prefixed(name));
     layers_.push_back(std::move(layer));
-    plan_ = {};
+    shapes_.clear();
+    kept_ = inferred_ = gradients_ = {};
     caller_input_ = nullptr;
     return *this;
   }
@@ -70,25 +73,25 @@ class Sequential final : public BlockLayer<T> {
   /// The model's output, valid until the next call. x must stay as it is until backward() is done. Throws Error when a layer
   /// cannot take its input.
   const Batch<T>& forward(const Batch<T>& x) {
-    if (layers_.empty()) fail("Sequential: expected at least one layer, got none");
-    prepare(x.shape());
-    top_output_.reset(plan_.shapes.back());
     Mode mode{.training = training_, .random = random_.fork(pass_stream)};
     if (training_) mode.random = mode.random.fork(passes_++);
-    caller_input_ = nullptr;  // a pass that fails leaves nothing to go back from
-    const bool fits = x.halo().holds(input_halo());
-    if (!fits) {
-      padded_input_.reset(x.shape(), input_halo());
-      padded_input_.copy_from(x);
-    }
-    forward(fits ? x : padded_input_, top_output_, mode);
+    forward_from_top(x, mode);
     caller_input_ = &x;
     return top_output_;
   }
 
-  /// The same for a tensor of shape N x C x H x W or N x F; keeps no state for backward().
+  /// The same in evaluation mode, whatever the model's mode is, and without a backward pass to follow: the feature maps of all
+  /// layers share the memory of the largest two, which a block finds in the cache.
+  const Batch<T>& inference(const Batch<T>& x) {
+    forward_from_top(x, {.training = false, .random = random_.fork(pass_stream), .gradient = false});
+    return top_output_;
+  }
+
+  /// forward() for a tensor of shape N x C x H x W or N x F; keeps no state for backward().
   Tensor<T> forward(const Tensor<T>& x) {
-    Tensor<T> y = forward(Batch<T>::from(x, input_halo())).to_tensor();
+    const Batch<T> batch = Batch<T>::from(x, input_halo());
+    if (!training_) return inference(batch).to_tensor();
+    Tensor<T> y = forward(batch).to_tensor();
     caller_input_ = nullptr;
     return y;
   }
@@ -116,9 +119,7 @@ class Sequential final : public BlockLayer<T> {
   /// The memory of all feature maps and gradients between the layers, in bytes.
   std::size_t activation_bytes() const {
     std::size_t bytes = padded_input_.bytes() + padded_gradient_.bytes() + top_output_.bytes();
-    for (const auto& batch : plan_.values.storage) bytes += batch.bytes();
-    for (const auto& batch : plan_.gradients.storage) bytes += batch.bytes();
-    return bytes;
+    return bytes + kept_.bytes() + inferred_.bytes() + gradients_.bytes();
   }
 
   // The interface of a layer.
@@ -135,12 +136,15 @@ class Sequential final : public BlockLayer<T> {
   using BlockLayer<T>::backward;
 
   void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
-    prepare(x.shape());
     if (layers_.empty()) return schedule_copy(x, y, schedule);
+    plan(x.shape());
+    Places& places = mode.gradient ? kept_ : inferred_;
+    prepare(places);
     for (std::size_t i = 0; i < layers_.size(); ++i) {
-      const Batch<T>& in = value(i, x, y);
-      Batch<T>& out = writable_value(i + 1, y);
-      const Mode of_layer{mode.training, mode.random.fork(i)};
+      const Batch<T>& in = places.at(i, x, y);
+      Batch<T>& out = places.writable(i + 1, y);
+      const Mode of_layer{mode.training, mode.random.fork(i), mode.gradient};
+      if (places.slot[i] != places.slot[i + 1]) places.schedule_border(i + 1, schedule);
       if (auto* block_layer = dynamic_cast<BlockLayer<T>*>(layers_[i].get())) {
         block_layer->schedule_forward(in, out, of_layer, schedule);
       } else {
@@ -156,20 +160,22 @@ class Sequential final : public BlockLayer<T> {
       if (dx != nullptr) schedule_copy(dy, *dx, schedule);
       return;
     }
+    prepare(gradients_);
     const bool parameters_only = dx == nullptr;
     std::size_t lowest = 0;
     if (parameters_only) {
       while (lowest < layers_.size() && layers_[lowest]->parameters().empty()) ++lowest;
       dx = &unasked_gradient(lowest + 1);
     }
-    const auto& slot = plan_.gradients.slot;
+    const auto& slot = gradients_.slot;
     const auto writable = [&](std::size_t place) -> Batch<T>& {
-      return slot[place] == slot.front() ? *dx : plan_.gradients.storage[slot[place]];
+      return slot[place] == slot.front() ? *dx : gradients_.storage[slot[place]];
     };
     for (std::size_t i = layers_.size(); i-- > lowest;) {
-      const Batch<T>&in = value(i, x, y), &out = value(i + 1, x, y);
+      const Batch<T>&in = kept_.at(i, x, y), &out = kept_.at(i + 1, x, y);
       const Batch<T>& of_output = slot[i + 1] == slot.back() ? dy : writable(i + 1);
       Batch<T>* of_input = parameters_only && i == lowest ? nullptr : &writable(i);
+      if (of_input != nullptr && slot[i] != slot[i + 1]) gradients_.schedule_border(i, schedule);
       if (auto* block_layer = dynamic_cast<BlockLayer<T>*>(layers_[i].get())) {
         block_layer->schedule_backward(in, out, of_output, of_input, schedule);
       } else {
@@ -217,50 +223,102 @@ class Sequential final : public BlockLayer<T> {
   static constexpr std::uint64_t pass_stream = ~std::uint64_t{0};  // apart from the streams of the layers' positions
 
   // The places of a chain's feature maps, or of their gradients: place i stands between layer i - 1 and layer i. The first and
-  // the last are the caller's; those that a layer writes in place share storage.
+  // the last are the caller's; those that a layer writes in place are one slot.
   struct Places {
     std::vector<std::size_t> slot;  // of each place
     std::vector<Halo> halo;         // of each slot
     std::vector<Batch<T>> storage;  // of each slot, but for the caller's
-  };
+    // Feature maps that are read by the next layer alone share two memories in turn: block after block, so that one is still in
+    // the cache when its memory is written again.
+    bool in_turn = false;
+    std::array<std::vector<Pack<T>, AlignedAllocator<Pack<T>>>, 2> memory;
+    Shape input;  // that the storage is for
 
-  struct Plan {
-    std::vector<Shape> shapes;  // of each place
-    Places values, gradients;
-  };
+    bool is_callers(std::size_t place) const { return slot[place] == slot.front() || slot[place] == slot.back(); }
 
-  void prepare(const Shape& input) {
-    if (!plan_.shapes.empty() && plan_.shapes.front() == input) return;
-    std::vector<Shape> shapes{input};
-    for (const auto& layer : layers_) shapes.push_back(layer->output_shape(shapes.back()));
-    if (plan_.shapes.empty()) plan_slots();
-    plan_.shapes.clear();  // until all memory is there
-    for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
-      for (Places* places : {&plan_.values, &plan_.gradients}) {
-        const std::size_t slot = places->slot[place];
-        if (slot != places->slot.front() && slot != places->slot.back())
-          places->storage[slot].reset(shapes[place], places->halo[slot]);
+    const Batch<T>& at(std::size_t place, const Batch<T>& first, const Batch<T>& last) const {
+      return slot[place] == slot.front() ? first : slot[place] == slot.back() ? last : storage[slot[place]];
+    }
+    Batch<T>& writable(std::size_t place, Batch<T>& last) { return slot[place] == slot.back() ? last : storage[slot[place]]; }
+
+    void reset(const std::vector<Shape>& shapes) {
+      input = {0};  // until all memory is there
+      if (in_turn) {
+        share_memory(shapes);
+      } else {
+        for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
+          if (!is_callers(place)) storage[slot[place]].reset(shapes[place], halo[slot[place]]);
+        }
+      }
+      input = shapes.front();
+    }
+
+    // Whoever writes to a memory next finds what another feature map left there.
+    void schedule_border(std::size_t place, BlockSchedule& schedule) {
+      if (!in_turn || is_callers(place) || halo[slot[place]] == Halo{}) return;
+      Batch<T>& batch = storage[slot[place]];
+      schedule.each_block(1, batch.channels() * (batch.height() + batch.width()),
+                          [&batch](Index block, Index) { batch.clear_border(block); });
+    }
+
+    std::size_t bytes() const {
+      std::size_t bytes = 0;
+      for (const auto& batch : storage) bytes += batch.bytes();
+      for (const auto& packs : memory) bytes += packs.size() * sizeof(Pack<T>);
+      return bytes;
+    }
+
+   private:
+    void share_memory(const std::vector<Shape>& shapes) {
+      std::array<Index, 2> of_block{};
+      for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
+        Index& most = of_block[slot[place] % 2];
+        if (!is_callers(place)) most = std::max(most, Batch<T>::packs_of_block(shapes[place], halo[slot[place]]));
+      }
+      const auto blocks = static_cast<std::size_t>((shapes.front()[0] + Batch<T>::lanes - 1) / Batch<T>::lanes);
+      for (std::size_t i = 0; i < 2; ++i) {
+        const std::size_t packs = blocks * static_cast<std::size_t>(of_block[i]);
+        if (packs > memory[i].size()) memory[i] = std::vector<Pack<T>, AlignedAllocator<Pack<T>>>(packs, Pack<T>(T(0)));
+      }
+      for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
+        const std::size_t s = slot[place];
+        if (!is_callers(place)) storage[s].share(shapes[place], halo[s], memory[s % 2].data(), of_block[s % 2]);
       }
     }
-    plan_.shapes = std::move(shapes);
+  };
+
+  // Shapes and slots, when the model meets an input of another shape.
+  void plan(const Shape& input) {
+    if (!shapes_.empty() && shapes_.front() == input) return;
+    std::vector<Shape> shapes{input};
+    for (const auto& layer : layers_) shapes.push_back(layer->output_shape(shapes.back()));
+    if (kept_.slot.empty()) plan_slots();
+    shapes_ = std::move(shapes);
   }
 
-  // A layer overwrites its input where it can and where neither it nor the layer before reads that again; a gradient is
-  // overwritten wherever the layer can. The caller's input, and the caller's gradient of the output, are never written.
+  void prepare(Places& places) {
+    if (places.input != shapes_.front()) places.reset(shapes_);
+  }
+
+  // A layer overwrites its input where it can and, if there will be a backward pass, where neither it nor the layer before reads
+  // that again; a gradient is overwritten wherever the layer can. The caller's input, and the caller's gradient of the output, are
+  // never written.
   void plan_slots() {
     const std::size_t count = layers_.size();
-    const auto overwrites_input = [&](std::size_t i) {
-      return i > 0 && layers_[i]->in_place() && !keeps_input(layers_[i]->keeps_for_backward()) &&
-             !keeps_output(layers_[i - 1]->keeps_for_backward());
+    const auto overwrites_input = [&](std::size_t i) { return i > 0 && layers_[i]->in_place(); };
+    const auto nobody_reads_again = [&](std::size_t i) {
+      return !keeps_input(layers_[i]->keeps_for_backward()) && !keeps_output(layers_[i - 1]->keeps_for_backward());
     };
     const auto overwrites_gradient = [&](std::size_t i) { return i + 1 < count && layers_[i]->in_place(); };
-    plan_.values = make_places([&](std::size_t i) { return overwrites_input(i); }, &Layer<T>::input_halo, 0);
-    plan_.gradients = make_places([&](std::size_t i) { return overwrites_gradient(i); }, &Layer<T>::gradient_halo, 1);
+    kept_ = make_places([&](std::size_t i) { return overwrites_input(i) && nobody_reads_again(i); }, &Layer<T>::input_halo, 0);
+    inferred_ = make_places(overwrites_input, &Layer<T>::input_halo, 0);
+    gradients_ = make_places(overwrites_gradient, &Layer<T>::gradient_halo, 1);
+    inferred_.in_turn = gradients_.in_turn = true;
   }
 
   template <class Shares>
   Places make_places(Shares shares, Halo (Layer<T>::*halo)() const, std::size_t reads) const {
-    Places places{.slot = {0}, .halo = {Halo{}}, .storage = {}};
+    Places places{.slot = {0}, .halo = {Halo{}}, .storage = {}, .memory = {}, .input = {0}};
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       if (!shares(i)) places.halo.emplace_back();
       places.slot.push_back(places.halo.size() - 1);
@@ -273,13 +331,18 @@ class Sequential final : public BlockLayer<T> {
     return places;
   }
 
-  const Batch<T>& value(std::size_t place, const Batch<T>& x, const Batch<T>& y) const {
-    const std::size_t slot = plan_.values.slot[place];
-    return slot == plan_.values.slot.front() ? x : slot == plan_.values.slot.back() ? y : plan_.values.storage[slot];
-  }
-  Batch<T>& writable_value(std::size_t place, Batch<T>& y) {
-    const std::size_t slot = plan_.values.slot[place];
-    return slot == plan_.values.slot.back() ? y : plan_.values.storage[slot];
+  // Writes top_output_.
+  void forward_from_top(const Batch<T>& x, const Mode& mode) {
+    if (layers_.empty()) fail("Sequential: expected at least one layer, got none");
+    plan(x.shape());
+    top_output_.reset(shapes_.back());
+    caller_input_ = nullptr;  // a pass that fails leaves nothing to go back from
+    const bool fits = x.halo().holds(input_halo());
+    if (!fits) {
+      padded_input_.reset(x.shape(), input_halo());
+      padded_input_.copy_from(x);
+    }
+    forward(fits ? x : padded_input_, top_output_, mode);
   }
 
   const Batch<T>& top_input() const { return caller_input_->halo().holds(input_halo()) ? *caller_input_ : padded_input_; }
@@ -309,9 +372,10 @@ class Sequential final : public BlockLayer<T> {
   // Layers that work in place may pass the gradient of the output of layer `place` - 1 through the caller's dx; without one it
   // needs a place.
   Batch<T>& unasked_gradient(std::size_t place) {
-    auto& [slot, halo, storage] = plan_.gradients;
-    if (place < slot.size() && slot[place] == slot.front()) storage[slot.front()].reset(plan_.shapes[place], halo[slot.front()]);
-    return storage[slot.front()];
+    const std::size_t first = gradients_.slot.front();
+    Batch<T>& gradient = gradients_.storage[first];
+    if (place < gradients_.slot.size() && gradients_.slot[place] == first) gradient.reset(shapes_[place], gradients_.halo[first]);
+    return gradient;
   }
 
   template <class Named, class Of>
@@ -335,7 +399,8 @@ class Sequential final : public BlockLayer<T> {
   std::vector<std::unique_ptr<Layer<T>>> layers_;
   bool training_ = true;
   std::uint64_t passes_ = 0;
-  Plan plan_;
+  std::vector<Shape> shapes_;  // of each place
+  Places kept_, inferred_, gradients_;
   const Batch<T>* caller_input_ = nullptr;
   Batch<T> top_output_, padded_input_, padded_gradient_;
 };

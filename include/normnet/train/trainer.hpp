@@ -193,29 +193,15 @@ class Trainer {
     Clock::time_point start_ = Clock::now();
   };
 
-  // Puts a network into evaluation mode and at its end, which may be an exception, back.
-  class EvaluationMode {
-   public:
-    explicit EvaluationMode(Sequential<T>& net) : net_(net), was_training_(net.training()) { net.eval(); }
-    ~EvaluationMode() { net_.train(was_training_); }
-    EvaluationMode(const EvaluationMode&) = delete;
-    EvaluationMode& operator=(const EvaluationMode&) = delete;
-
-   private:
-    Sequential<T>& net_;
-    bool was_training_;
-  };
-
   EvaluationResult<T> evaluate(DataLoader<T>& loader) {
     const Stopwatch stopwatch;
-    const EvaluationMode mode(*net_);
     RunningMetrics metrics;
     EvaluationResult<T> result;
     std::vector<T> values;
     Index classes = 0;
     for (Index i = 0; i < loader.batches(); ++i) {
       const LabelledBatch<T>& batch = loader.load(i);
-      const Batch<T>& outputs = net_->forward(batch.images);
+      const Batch<T>& outputs = net_->inference(batch.images);
       loss_->forward(outputs, batch.labels);
       metrics.add(outputs, batch.labels, loss_->total());
       classes = outputs.channels();
