@@ -159,6 +159,19 @@ NORMNET_INLINE Pack<T> load(const Pack<T>& memory) {
   return value;
 }
 
+/// Asks for the memory at an address that will be read, or written, a few thousand cycles later. Any address will do, one that
+/// does not exist too.
+NORMNET_INLINE void prefetch([[maybe_unused]] const void* address) {
+#if defined(__GNUC__) || defined(__clang__)
+  __builtin_prefetch(address);
+#endif
+}
+NORMNET_INLINE void prefetch_for_write([[maybe_unused]] const void* address) {
+#if defined(__GNUC__) || defined(__clang__)
+  __builtin_prefetch(address, 1);
+#endif
+}
+
 #if !(defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__)))
 namespace detail {
 

@@ -59,7 +59,10 @@ void winograd_transform(const WinogradGrid& grid, const Batch<T>& x, Index block
       for (Index j = 0; j < present; ++j, line += n) {
         std::array<Pack<T>, n> d;
 #pragma GCC unroll 6
-        for (std::size_t k = 0; k < n; ++k) d[k] = pixel[k][j];
+        for (std::size_t k = 0; k < n; ++k) {
+          d[k] = pixel[k][j];
+          prefetch(pixel[k] + j + x.channel_stride());
+        }
         d = Winograd<M>::input(d);
 #pragma GCC unroll 6
         for (std::size_t k = 0; k < n; ++k) line[k] = d[k];
@@ -207,12 +210,26 @@ class WinogradCorrelation {
         const Pack<T>* v = values;
         for (Index tile = first; tile < last; tile += tiles, v += layout.group_stride()) {
           Pack<T> product[count][Channels][tiles];
+          const int present = static_cast<int>(std::min<Index>(tiles, last - tile));
           for (Index i = 0; i < count; ++i) {
+            if (i % 3 == 0 && i / 3 < Channels)
+              prefetch_outputs<M>(y, block, g * outputs_ + first_channel(t) + i / 3, tile, present);
             winograd_product(weight + i * inputs_ * Channels, v + i * layout.position_stride(), inputs_, product[i]);
           }
-          write<M>(product, y, block, g * outputs_ + first_channel(t), tile,
-                   static_cast<int>(std::min<Index>(tiles, last - tile)));
+          write<M>(product, y, block, g * outputs_ + first_channel(t), tile, present);
         }
+      }
+    }
+  }
+
+  // Asks for the outputs of a channel while the products are computed: they are rarely in a cache.
+  template <int M>
+  NORMNET_INLINE void prefetch_outputs(const Batch<T>& y, Index block, Index channel, Index first, int count) const {
+    for (int p = 0; p < count; ++p) {
+      const Pack<T>* target = y.row(block, channel, M * ((first + p) / grid_.columns())) + M * ((first + p) % grid_.columns());
+      for (int k = 0; k < M; ++k, target += y.row_stride()) {
+#pragma GCC unroll 4
+        for (int l = 0; l < M; ++l) prefetch_for_write(target + l);
       }
     }
   }

@@ -86,6 +86,7 @@ void winograd_strip(const WinogradGrid& grid, const Strip& strip, const Batch<T>
           factor[k] = Pack<T>(present.factor[k]);
         }
         const auto column = [&](Index j) {
+          for (std::size_t k = 0; k < M; ++k) prefetch(pixel[k] + j + batch.channel_stride());
           Pack<T> value = factor[0] * pixel[0][j];
 #pragma GCC unroll 4
           for (std::size_t k = 1; k < M; ++k) value += factor[k] * pixel[k][j];
