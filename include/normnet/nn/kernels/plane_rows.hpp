@@ -11,7 +11,8 @@ struct PlaneRows {
 };
 
 /// The rows in which a pass through the planes of some batches of the same extents may go: one long row where none of them has a
-/// border left and right, because short rows cost as much to begin and to end as to compute.
+/// border left and right, because short rows cost as much to begin and to end as to compute. Not for sums: their order, and with
+/// it their rounding, would depend on the borders.
 template <class T, class... Batches>
 NORMNET_INLINE PlaneRows plane_rows(const Batch<T>& first, const Batches&... others) {
   const bool contiguous = ((first.row_stride() == first.width()) && ... && (others.row_stride() == others.width()));
