@@ -3,6 +3,7 @@
 
 #include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/math.hpp>
+#include <normnet/nn/kernels/plane_rows.hpp>
 
 #include <numbers>
 #include <string>
@@ -32,10 +33,11 @@ class Activation final : public BlockLayer<T> {
 
   void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
     schedule.each_channel(x.channels(), x.plane() * Formula::cost, [&, formula = formula_](Index block, Index c) {
-      for (Index row = 0; row < x.height(); ++row) {
+      const auto [rows, width] = kernels::plane_rows(x, y);
+      for (Index row = 0; row < rows; ++row) {
         const Pack<T>* in = x.row(block, c, row);
         Pack<T>* out = y.row(block, c, row);
-        for (Index i = 0; i < x.width(); ++i) out[i] = formula.value(in[i]);
+        for (Index i = 0; i < width; ++i) out[i] = formula.value(in[i]);
       }
     });
   }
@@ -45,10 +47,11 @@ class Activation final : public BlockLayer<T> {
                          BlockSchedule& schedule) override {
     const Batch<T>& kept = Formula::keeps == Keeps::input ? x : y;
     schedule.each_channel(dy.channels(), dy.plane() * Formula::cost, [&, dx, formula = formula_](Index block, Index c) {
-      for (Index row = 0; row < dy.height(); ++row) {
+      const auto [rows, width] = kernels::plane_rows(kept, dy, *dx);
+      for (Index row = 0; row < rows; ++row) {
         const Pack<T>*from = kept.row(block, c, row), *gradient = dy.row(block, c, row);
         Pack<T>* out = dx->row(block, c, row);
-        for (Index i = 0; i < dy.width(); ++i) out[i] = formula.gradient(from[i], gradient[i]);
+        for (Index i = 0; i < width; ++i) out[i] = formula.gradient(from[i], gradient[i]);
       }
     });
   }

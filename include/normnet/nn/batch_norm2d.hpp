@@ -85,7 +85,8 @@ class BatchNorm2d final : public BlockLayer<T> {
     schedule.each_channel(channels, x.plane(), [&](Index block, Index c) {
       const auto index = static_cast<std::size_t>(c);
       const kernels::NormalizingLine<T> line(moments_[index], weight_.value.data()[c], bias_.value.data()[c]);
-      for (Index row = 0; row < x.height(); ++row) line.apply(x.row(block, c, row), y.row(block, c, row), x.width());
+      const auto [rows, width] = kernels::plane_rows(x, y);
+      for (Index row = 0; row < rows; ++row) line.apply(x.row(block, c, row), y.row(block, c, row), width);
     });
   }
 
@@ -122,8 +123,9 @@ class BatchNorm2d final : public BlockLayer<T> {
       // Zero in the padding lanes, where dx must be zero.
       const auto mean = [&](double sum) { return keep_lanes(Pack<T>(static_cast<T>(scale * sum)), x.images_in(block)); };
       const kernels::NormalizingGradient<T> line(moments_[index], weight, mean(total_[index].dy), mean(total_[index].dy_xhat));
-      for (Index row = 0; row < x.height(); ++row) {
-        line.apply(x.row(block, c, row), dy.row(block, c, row), dx->row(block, c, row), x.width());
+      const auto [rows, width] = kernels::plane_rows(x, dy, *dx);
+      for (Index row = 0; row < rows; ++row) {
+        line.apply(x.row(block, c, row), dy.row(block, c, row), dx->row(block, c, row), width);
       }
     });
   }

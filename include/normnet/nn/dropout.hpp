@@ -3,7 +3,9 @@
 
 #include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/dropout.hpp>
+#include <normnet/nn/kernels/plane_rows.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <vector>
@@ -45,17 +47,17 @@ class Dropout final : public BlockLayer<T> {
   }
 
  private:
-  static constexpr Index chunk_size = kernels::dropout_chunk;
-
+  // By channels where they are worth it, so that a block, or a channel, that was just computed goes on at once.
   void schedule_draw(const Batch<T>& x, const Random& random, BlockSchedule& schedule) {
-    chunks_ = (x.channels() * x.plane() + chunk_size - 1) / chunk_size;
-    keep_.resize(static_cast<std::size_t>(x.blocks() * chunks_ * chunk_size));
+    const Index channels = x.channels(), elements = channels * x.plane(), parts = x.plane() >= 16 ? channels : 1;
+    keep_.resize(static_cast<std::size_t>(x.blocks() * elements));
     const auto threshold = static_cast<std::uint32_t>(std::lround(p_ * 65536));
-    schedule.each_block(chunks_, chunk_size * 2, [&, random, threshold](Index block, Index chunk) {
-      kernels::draw_keep_bits(random, static_cast<std::uint32_t>(block * Batch<T>::lanes), x.images_in(block),
-                              static_cast<std::uint32_t>(chunk), threshold,
-                              keep_.data() + (block * chunks_ + chunk) * chunk_size);
-    });
+    schedule.each_share(channels, parts, elements / std::max<Index>(1, parts) * 2,
+                        [&, random, threshold, elements, parts](Index block, Index part) {
+                          const Index first = part * elements / parts, last = (part + 1) * elements / parts;
+                          kernels::draw_keep_bits(random, static_cast<std::uint32_t>(block * Batch<T>::lanes), first, last,
+                                                  threshold, keep_.data() + block * elements + first);
+                        });
   }
 
   void schedule_apply(const Batch<T>& from, Batch<T>& to, BlockSchedule& schedule) const {
@@ -63,19 +65,19 @@ class Dropout final : public BlockLayer<T> {
     schedule.each_channel(from.channels(), from.plane(), [&](Index block, Index c) {
       if (!dropping_) return to.copy_channel_from(from, block, c);
       const Pack<T> scale(p_ < 1 ? static_cast<T>(1 / (1 - p_)) : T(0));
-      const std::uint16_t* keep = keep_.data() + block * chunks_ * chunk_size + c * from.plane();
-      for (Index row = 0; row < from.height(); ++row, keep += from.width()) {
+      const auto* keep = keep_.data() + (block * from.channels() + c) * from.plane();
+      const auto [rows, width] = kernels::plane_rows(from, to);
+      for (Index row = 0; row < rows; ++row, keep += width) {
         const Pack<T>* in = from.row(block, c, row);
         Pack<T>* out = to.row(block, c, row);
-        for (Index i = 0; i < from.width(); ++i) out[i] = kernels::keep_where(in[i] * scale, keep[i]);
+        for (Index i = 0; i < width; ++i) out[i] = kernels::keep_where(in[i] * scale, keep[i]);
       }
     });
   }
 
   double p_;
   bool dropping_ = false;
-  Index chunks_ = 0;
-  std::vector<std::uint16_t> keep_;  // bit l of each belongs to lane l; element after element, in chunks, block after block
+  std::vector<kernels::KeepBits> keep_;  // of each block, channel and pixel
 };
 
 }  // namespace normnet::inline NORMNET_ABI

@@ -57,9 +57,10 @@ class GroupNorm final : public BlockLayer<T> {
     schedule.each_share(options_.channels, options_.groups, 3 * region(0, x).pixels(x.width()), [&](Index block, Index group) {
       const kernels::Region channels = region(group, x);
       const auto& moments = moments_of(block, group) = kernels::moments_per_image(x, block, channels, options_.eps);
+      const auto [rows, width] = kernels::plane_rows(x, y);
       for (Index c = channels.first_channel; c < channels.last_channel; ++c) {
         const kernels::NormalizingLine<T> line(moments, weight_.value.data()[c], bias_.value.data()[c]);
-        for (Index row = 0; row < x.height(); ++row) line.apply(x.row(block, c, row), y.row(block, c, row), x.width());
+        for (Index row = 0; row < rows; ++row) line.apply(x.row(block, c, row), y.row(block, c, row), width);
       }
     });
   }
@@ -86,11 +87,12 @@ class GroupNorm final : public BlockLayer<T> {
                           }
                           if (dx == nullptr) return;
                           const double count = static_cast<double>(channels.pixels(x.width()));
+                          const auto [rows, width] = kernels::plane_rows(x, dy, *dx);
                           const Pack<T> mean_g = of_group.dy.mean(count), mean_g_xhat = of_group.dy_xhat.mean(count);
                           for (Index c = channels.first_channel; c < channels.last_channel; ++c) {
                             const kernels::NormalizingGradient<T> line(moments, weight_.value.data()[c], mean_g, mean_g_xhat);
-                            for (Index row = 0; row < x.height(); ++row) {
-                              line.apply(x.row(block, c, row), dy.row(block, c, row), dx->row(block, c, row), x.width());
+                            for (Index row = 0; row < rows; ++row) {
+                              line.apply(x.row(block, c, row), dy.row(block, c, row), dx->row(block, c, row), width);
                             }
                           }
                         });

@@ -133,17 +133,13 @@ class MaxPool2d final : public BlockLayer<T> {
   // The greater of each lane, or the one that is not a number.
   NORMNET_INLINE static Pack<T> greater(const Pack<T>& a, const Pack<T>& b) { return select_equal(a, a, max(a, b), a); }
 
-  // The lanes of `left` where the value is the greatest of its window; those are gone from `left` afterwards.
+  // The lanes of `left` where the value is the greatest of its window; those are gone from `left` afterwards. What is not a number
+  // is the greatest if that is none either, which is so in every window that has such a value.
   NORMNET_INLINE static Pack<T> take_where_equal(const Pack<T>& value, const Pack<T>& greatest, Pack<T>& left) {
     const Pack<T> zero(T(0));
-    const Pack<T> taken = select_same(value, greatest, left, zero);
-    left = select_same(value, greatest, zero, left);
+    const Pack<T> taken = select_equal(value, value, select_equal(value, greatest, left, zero), left);
+    left = select_equal(value, value, select_equal(value, greatest, zero, left), zero);
     return taken;
-  }
-
-  // As select_equal, but what is not a number is the same as what is none either.
-  NORMNET_INLINE static Pack<T> select_same(const Pack<T>& a, const Pack<T>& b, const Pack<T>& if_same, const Pack<T>& if_not) {
-    return select_equal(a, b, if_same, select_equal(a, a, if_not, select_equal(b, b, if_not, if_same)));
   }
 
   Options options_;

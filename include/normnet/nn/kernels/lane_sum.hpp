@@ -4,6 +4,7 @@
 #include <normnet/core/batch.hpp>
 
 #include <array>
+#include <cstddef>
 
 namespace normnet::inline NORMNET_ABI::kernels {
 
@@ -28,15 +29,25 @@ class LaneSum {
  public:
   static constexpr int lanes = Pack<T>::lanes;
 
+  LaneSum() { sum_.fill(Pack<double>(0.0)); }
+
   NORMNET_INLINE void add(const Pack<T>& pack) {
-    for (int lane = 0; lane < lanes; ++lane) sum_[static_cast<std::size_t>(lane)] += static_cast<double>(pack[lane]);
+    for (std::size_t i = 0; i < sum_.size(); ++i) sum_[i] += widened(pack, i);
   }
   void add(const LaneSum& other, double factor) {
-    for (std::size_t lane = 0; lane < sum_.size(); ++lane) sum_[lane] += factor * other.sum_[lane];
+    for (std::size_t i = 0; i < sum_.size(); ++i) sum_[i] += Pack<double>(factor) * other.sum_[i];
   }
 
-  double operator[](int lane) const { return sum_[static_cast<std::size_t>(lane)]; }
-  void set(int lane, double sum) { sum_[static_cast<std::size_t>(lane)] = sum; }
+  /// a * (this - b * other), lane by lane.
+  LaneSum scaled_distance(const Pack<T>& a, const Pack<T>& b, const LaneSum& other) const {
+    LaneSum result;
+    for (std::size_t i = 0; i < sum_.size(); ++i) {
+      result.sum_[i] = widened(a, i) * (sum_[i] - widened(b, i) * other.sum_[i]);
+    }
+    return result;
+  }
+
+  double operator[](int lane) const { return sum_[static_cast<std::size_t>(lane / wide_lanes)][lane % wide_lanes]; }
 
   /// The sum of each lane over `count`.
   Pack<T> mean(double count) const {
@@ -48,12 +59,33 @@ class LaneSum {
   /// The sum over the first `count` lanes: those that hold an image.
   double total(int count) const {
     double total = 0;
-    for (int lane = 0; lane < count; ++lane) total += sum_[static_cast<std::size_t>(lane)];
+    for (int lane = 0; lane < count; ++lane) total += (*this)[lane];
     return total;
   }
 
  private:
-  std::array<double, static_cast<std::size_t>(lanes)> sum_{};
+  static constexpr int wide_lanes = Pack<double>::lanes;
+
+  // Part i of a pack in double. Lane by lane, compilers make scalar code of it, which costs as much as adding 64 pixels.
+  NORMNET_INLINE static Pack<double> widened(const Pack<T>& pack, std::size_t i) {
+    if constexpr (sizeof(T) == sizeof(double)) {
+      return pack;
+    } else {
+#if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
+      Pack<double> part;
+      for (int lane = 0; lane < wide_lanes; ++lane) {
+        part.set(lane, static_cast<double>(pack[static_cast<int>(i) * wide_lanes + lane]));
+      }
+      return part;
+#else
+      typedef T Part __attribute__((vector_size(NORMNET_PACK_BYTES / 2), may_alias));
+      const Part part = reinterpret_cast<const Part*>(&pack)[i];
+      return Pack<double>(__builtin_convertvector(part, typename Pack<double>::Vector));
+#endif
+    }
+  }
+
+  std::array<Pack<double>, sizeof(double) / sizeof(T)> sum_;
 };
 
 /// Sums `Count` quantities over the pixels of many rows, per lane: in T over up to about 64 pixels, and those sums in double, so

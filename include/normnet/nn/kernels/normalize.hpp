@@ -3,6 +3,7 @@
 
 #include <normnet/core/batch.hpp>
 #include <normnet/nn/kernels/lane_sum.hpp>
+#include <normnet/nn/kernels/plane_rows.hpp>
 
 #include <algorithm>
 #include <array>
@@ -170,12 +171,7 @@ GradientSums<T> gradient_sums(const Batch<T>& x, const Batch<T>& dy, Index block
     });
   }
   const auto totals = sums.totals();
-  GradientSums<T> result{totals[0], {}};
-  for (int lane = 0; lane < Pack<T>::lanes; ++lane) {
-    const double of_distances = totals[1][lane] - static_cast<double>(moments.mean_rest[lane]) * totals[0][lane];
-    result.dy_xhat.set(lane, static_cast<double>(moments.rstd[lane]) * of_distances);
-  }
-  return result;
+  return {totals[0], totals[1].scaled_distance(moments.rstd, moments.mean_rest, totals[0])};
 }
 
 /// dx = rstd * (weight * dy - mean_g - xhat * mean_g_xhat), as a line through both: scale * dy + slope * (x - mean) + shift.
