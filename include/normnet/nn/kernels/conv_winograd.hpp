@@ -16,13 +16,26 @@
 // (output channels x input channels) times (input channels x tiles), and are transformed back.
 namespace normnet::inline NORMNET_ABI::kernels {
 
-/// The tiles that go with so many channels in a register tile: enough products for the latency of a multiplication, few enough for
+/// Output channels and tiles that a register tile covers: enough products for the latency of a multiplication, few enough for
 /// those of all positions to stay in the first-level cache until they are transformed back.
-template <int Channels>
-constexpr int winograd_tiles() {
-  constexpr int with_32_registers[] = {8, 6, 4, 4, 3, 3};
-  constexpr int with_16_registers[] = {8, 5, 3, 3, 2, 2};
-  return simd_registers >= 32 ? with_32_registers[Channels - 1] : with_16_registers[Channels - 1];
+template <int Channels, int Tiles>
+struct WinogradRegisterTile {
+  static constexpr int channels = Channels, tiles = Tiles;
+};
+
+/// Calls f with every register tile that there is code for.
+template <class F>
+void for_winograd_register_tiles(F&& f) {
+  f(WinogradRegisterTile<1, 8>());
+  if constexpr (simd_registers >= 32) {
+    f(WinogradRegisterTile<3, 4>());
+    f(WinogradRegisterTile<4, 4>());
+    f(WinogradRegisterTile<5, 3>());
+  } else {
+    f(WinogradRegisterTile<3, 3>());
+    f(WinogradRegisterTile<4, 3>());
+    f(WinogradRegisterTile<5, 2>());
+  }
 }
 
 /// How the transformed inputs of a run of tiles lie in memory: [group of tiles][position][channel][tile of the group].
@@ -149,7 +162,9 @@ class WinogradCorrelation {
   void run(const Batch<T>& x, Batch<T>& y, Index block, Index part) const {
     const Index first = part * tiles_at_once(), last = std::min(first + tiles_at_once(), grid_.tiles());
     with_winograd_tile(grid_.size, [&](auto size) {
-      with_tile(channels_, [&](auto channels) { run_tiles<size(), channels()>(x, y, block, first, last); });
+      for_winograd_register_tiles([&](auto tile) {
+        if (tile.channels == channels_) run_tiles<size(), tile.channels, tile.tiles>(x, y, block, first, last);
+      });
     });
   }
 
@@ -161,46 +176,37 @@ class WinogradCorrelation {
   // The first output channel of a register tile; the last tile overlaps the one before.
   Index first_channel(Index register_tile) const { return std::min(register_tile * channels_, outputs_ - channels_); }
 
-  static int tiles_with(int channels) {
-    int tiles = 0;
-    with_tile(channels, [&](auto constant) { tiles = winograd_tiles<constant()>(); });
-    return tiles;
-  }
-
   // Sets the size of the tiles and the channels of a register tile so that all channels and tiles are covered with the fewest
   // instructions: a multiplication or a load. Small planes rarely fill register tiles of large tiles.
   void choose_tiles(Pair plane, Pair origin) {
-    constexpr int largest = simd_registers >= 32 ? 6 : 5;
     Index best_cost = 0;
     for (const int size : {2, 4}) {
       if (!winograd_tile_fits(size, plane)) continue;
       const WinogradGrid grid{size, plane.height, plane.width, origin};
-      for (int channels = 1; channels <= std::min<Index>(largest, outputs_); ++channels) {
-        const Index tiles = tiles_with(channels);
-        const Index cost = (size + 2) * (size + 2) * ((outputs_ + channels - 1) / channels) *
-                           ((grid.tiles() + tiles - 1) / tiles) * (channels * tiles + channels + tiles);
-        if (best_cost == 0 || cost < best_cost) {
-          best_cost = cost;
-          grid_ = grid;
-          channels_ = channels;
-        }
-      }
+      for_winograd_register_tiles([&](auto tile) {
+        const Index cost = (size + 2) * (size + 2) * ((outputs_ + tile.channels - 1) / tile.channels) *
+                           ((grid.tiles() + tile.tiles - 1) / tile.tiles) *
+                           (tile.channels * tile.tiles + tile.channels + tile.tiles);
+        if (tile.channels > outputs_ || (best_cost != 0 && cost >= best_cost)) return;
+        best_cost = cost;
+        grid_ = grid;
+        channels_ = tile.channels;
+        tiles_ = tile.tiles;
+      });
     }
   }
 
   // The tiles of a part, a multiple of those of a register tile: their transformed inputs should stay in the second-level cache.
   Index tiles_at_once() const {
     constexpr Index cache_packs = 256 * 1024 / static_cast<Index>(sizeof(Pack<T>));
-    const int tiles = tiles_with(channels_);
-    return std::max<Index>(1, cache_packs / WinogradLayout{tiles, inputs_, positions()}.group_stride()) * tiles;
+    return std::max<Index>(1, cache_packs / WinogradLayout{tiles_, inputs_, positions()}.group_stride()) * tiles_;
   }
 
-  template <int M, int Channels>
+  template <int M, int Channels, int Tiles>
   void run_tiles(const Batch<T>& x, Batch<T>& y, Index block, Index first, Index last) const {
-    constexpr int tiles = winograd_tiles<Channels>();
     constexpr Index count = winograd_positions<M>;
-    const WinogradLayout layout{tiles, inputs_, count};
-    const Index groups_of_tiles = (last - first + tiles - 1) / tiles, line_packs = (M + 2) * (grid_.columns() * M + 2);
+    const WinogradLayout layout{Tiles, inputs_, count};
+    const Index groups_of_tiles = (last - first + Tiles - 1) / Tiles, line_packs = (M + 2) * (grid_.columns() * M + 2);
     Pack<T>* const lines = scratch<T>(line_packs + groups_of_tiles * layout.group_stride());
     Pack<T>* const values = lines + line_packs;
     const T* weight = weight_.data();
@@ -208,9 +214,9 @@ class WinogradCorrelation {
       winograd_transform<M>(grid_, x, block, g * inputs_, first, last, layout, lines, values);
       for (Index t = 0; t < register_tiles(); ++t, weight += register_tile_weights()) {
         const Pack<T>* v = values;
-        for (Index tile = first; tile < last; tile += tiles, v += layout.group_stride()) {
-          Pack<T> product[count][Channels][tiles];
-          const int present = static_cast<int>(std::min<Index>(tiles, last - tile));
+        for (Index tile = first; tile < last; tile += Tiles, v += layout.group_stride()) {
+          Pack<T> product[count][Channels][Tiles];
+          const int present = static_cast<int>(std::min<Index>(Tiles, last - tile));
           for (Index i = 0; i < count; ++i) {
             if (i % 3 == 0 && i / 3 < Channels)
               prefetch_outputs<M>(y, block, g * outputs_ + first_channel(t) + i / 3, tile, present);
@@ -271,7 +277,7 @@ class WinogradCorrelation {
 
   WinogradGrid grid_{};
   Index groups_, inputs_, outputs_;  // channels of a group
-  int channels_ = 1;                 // of a register tile
+  int channels_ = 1, tiles_ = 8;     // of a register tile
   const T* bias_;
   std::vector<T> weight_;  // transformed: [group][register tile][position][input channel][channel of the register tile]
 };
