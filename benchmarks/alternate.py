@@ -13,9 +13,18 @@ import sys
 # What makes PyTorch use AVX2 alone: its own kernels, and oneDNN's.
 PYTORCH_AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2"}
 
-# What makes glibc keep PyTorch's memory, as normnet keeps its own. Otherwise large tensors go back to the system after each call,
-# and the next one is slowed by touching new pages, in passes of few operations several times.
+# What makes glibc keep PyTorch's memory (--keep-memory), as normnet keeps its own. Otherwise large tensors go back to the system
+# after each call, and the next one is slowed by touching new pages, in passes of few operations several times.
 KEEP_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(2**30), "MALLOC_TRIM_THRESHOLD_": str(2**32), "MALLOC_TOP_PAD_": str(2**28)}
+
+
+def add_keep_memory(parser):
+    parser.add_argument("--keep-memory", action="store_true",
+                        help="PyTorch runs with a glibc told to keep its memory, not as it is by default")
+
+
+def pytorch_environment(options):
+    return {**(KEEP_MEMORY if options.keep_memory else {}), **(PYTORCH_AVX2 if options.simd == "avx2" else {})}
 
 
 def stop(message):

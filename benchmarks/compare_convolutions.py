@@ -20,7 +20,7 @@ import sys
 import time
 from typing import NamedTuple
 
-from alternate import KEEP_MEMORY, PYTORCH_AVX2, check_simd, measure, print_header, print_row, ratios
+from alternate import add_keep_memory, check_simd, measure, print_header, print_row, pytorch_environment, ratios
 
 
 class Convolution(NamedTuple):
@@ -156,6 +156,7 @@ def main():
     parser.add_argument("--algorithm", default="automatic", help="of normnet")
     parser.add_argument("--against-im2col", action="store_true", help="also normnet with im2col and GEMM")
     parser.add_argument("--without-pytorch", action="store_true")
+    add_keep_memory(parser)
     parser.add_argument("--simd", choices=["avx2"], help="PyTorch uses AVX2 alone; the program must be compiled for it")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="of both; all cores unless given")
     parser.add_argument("--batch-size", type=int, default=128)
@@ -168,7 +169,7 @@ def main():
         return
     if not chosen:
         parser.error(f"--only: no convolution among {len(CONVOLUTIONS)} has \"{options.only}\" in its name")
-    environment = {} if options.without_pytorch else {**KEEP_MEMORY, **(PYTORCH_AVX2 if options.simd == "avx2" else {})}
+    environment = {} if options.without_pytorch else pytorch_environment(options)
     if any(os.environ.get(name) != value for name, value in environment.items()):
         os.execve(sys.executable, [sys.executable, *sys.argv], {**os.environ, **environment})  # read at a program's start
     pytorch = None if options.without_pytorch else PyTorch(options.threads)

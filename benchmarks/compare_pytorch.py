@@ -11,7 +11,7 @@ import argparse
 import pathlib
 import statistics
 
-from alternate import KEEP_MEMORY, PYTORCH_AVX2, check_simd, measure, print_header, print_row, ratios, spread
+from alternate import add_keep_memory, check_simd, measure, print_header, print_row, pytorch_environment, ratios, spread
 
 # Of each mode: what it is called, its figure, and how many images PyTorch takes; normnet takes twice as many.
 MODES = {
@@ -29,7 +29,7 @@ def compare(mode, recipe, norm, options):
     if options.data:
         common += ["--data", options.data]
     peer = pathlib.Path(__file__).resolve().parent / "pytorch_training.py"
-    environment = {**KEEP_MEMORY, **(PYTORCH_AVX2 if options.simd == "avx2" else {})}
+    environment = pytorch_environment(options)
     figures = {"normnet": [], "im2col": [], "PyTorch": []}
     for _ in range(options.times):
         ours = [options.bench_training, *common, "--images", 2 * images]
@@ -63,6 +63,7 @@ def main():
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--images", type=int, default=0, help="of PyTorch, normnet takes twice as many; 0: a few seconds")
     parser.add_argument("--times", type=int, default=5, help="alternations")
+    add_keep_memory(parser)
     parser.add_argument("--simd", choices=["avx2"], help="PyTorch uses AVX2 alone; the program must be compiled for it")
     parser.add_argument("--against-im2col", action="store_true", help="also normnet with im2col and GEMM in every convolution")
     parser.add_argument("--python", default="/usr/bin/python3", help="an interpreter that has PyTorch")

@@ -40,6 +40,13 @@ const std::vector<Case> cases{
     {"many runs, strips and rows of columns",
      {.in_channels = 8, .out_channels = 7, .kernel_size = 3, .padding = 1},
      {17, 8, 31, 30}},
+    {"few pixels, many channels", {.in_channels = 5, .out_channels = 27, .kernel_size = 3, .padding = 1}, {3, 5, 3, 4}},
+    {"pixels with a stride, one by one",
+     {.in_channels = 26, .out_channels = 10, .kernel_size = 3, .stride = 2, .padding = 1},
+     {3, 26, 6, 5}},
+    {"several runs of pixels, one by one",
+     {.in_channels = 8, .out_channels = 24, .kernel_size = 5, .padding = 2, .groups = 2},
+     {3, 8, 12, 11}},
     {"input as large as the kernel", {.in_channels = 13, .out_channels = 11, .kernel_size = {4, 3}}, {3, 13, 4, 3}},
 };
 
@@ -191,8 +198,7 @@ TEST_CASE("Conv2d gives the same bits with 1, 2 and 3 threads", "[conv2d][thread
 
 TEST_CASE("Conv2d in float stays within rounding of double", "[conv2d]") {
   const Shape input{18, 12, 9, 8};
-  Conv2d<float> conv(
-      {.in_channels = 12, .out_channels = 10, .kernel_size = 3, .padding = 1, .algorithm = ConvAlgorithm::direct});
+  Conv2d<float> conv({.in_channels = 12, .out_channels = 10, .kernel_size = 3, .padding = 1, .algorithm = ConvAlgorithm::direct});
   Conv2d<double> exact({.in_channels = 12, .out_channels = 10, .kernel_size = 3, .padding = 1});
   for (Index i = 0; i < exact.weight().value.size(); ++i) exact.weight().value[i] = static_cast<double>(conv.weight().value[i]);
   for (Index i = 0; i < exact.bias().value.size(); ++i) exact.bias().value[i] = static_cast<double>(conv.bias().value[i]);

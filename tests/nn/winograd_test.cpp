@@ -117,13 +117,16 @@ TEST_CASE("Winograd gives the same bits with 1, 2 and 3 threads", "[conv2d][wino
 TEST_CASE("The automatic algorithm of a convolution computes what the direct one does", "[conv2d][winograd]") {
   using kernels::ConvPass, kernels::fastest_algorithm;
   const ConvGeometry conv{.in_channels = 30, .out_channels = 40, .kernel = 3};
-  CHECK(fastest_algorithm<float>(conv, {14, 14}, ConvPass::forward) == ConvAlgorithm::winograd);
-  CHECK(fastest_algorithm<float>(conv, {3, 3}, ConvPass::forward) == ConvAlgorithm::im2col);
-  CHECK(fastest_algorithm<float>(conv, {3, 3}, ConvPass::weight_gradient) == ConvAlgorithm::im2col);
-  CHECK(fastest_algorithm<double>(conv, {14, 14}, ConvPass::forward) == ConvAlgorithm::direct);
-  ConvGeometry of_pixels = conv;
-  of_pixels.in_channels = 3;
+  for (const ConvPass pass : {ConvPass::forward, ConvPass::input_gradient, ConvPass::weight_gradient}) {
+    CHECK(fastest_algorithm<float>(conv, {14, 14}, pass) == ConvAlgorithm::winograd);
+    CHECK(fastest_algorithm<float>(conv, {3, 3}, pass) == ConvAlgorithm::direct);
+    CHECK(fastest_algorithm<double>(conv, {14, 14}, pass) == ConvAlgorithm::direct);
+    CHECK(fastest_algorithm<float>({.in_channels = 8, .out_channels = 8, .kernel = 3, .groups = 8}, {32, 32}, pass) ==
+          ConvAlgorithm::direct);
+  }
+  const ConvGeometry of_pixels{.in_channels = 3, .out_channels = 64, .kernel = 3};
   CHECK(fastest_algorithm<float>(of_pixels, {32, 32}, ConvPass::forward) == ConvAlgorithm::direct);
+  CHECK(fastest_algorithm<float>(of_pixels, {32, 32}, ConvPass::input_gradient) == ConvAlgorithm::winograd);
 
   for (const Index side : {3, 5, 7, 12}) {
     const Case c{"", 9, 10, 0, 1, {19, 9, side, side + 1}};

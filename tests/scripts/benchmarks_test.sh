@@ -48,7 +48,7 @@ expect "against im2col" \
 |---|---|---|---|---|---|---|
 | era | gn | 300 | 200 | 1.50 (1.50 to 1.50) | 150 | 2.00 (2.00 to 2.00) |" \
   "$benchmarks/compare_pytorch.py" ./training --python ./pytorch --norms gn --times 2 --mode eval --against-im2col
-grep --quiet 'trim=4294967296' calls || fail "PyTorch must keep its memory"
+grep --quiet 'trim=4294967296' calls && fail "PyTorch must keep its memory only when asked to"
 grep --quiet 'isa=AVX2' calls && fail "PyTorch must use AVX2 alone only when asked to"
 expect "a program for another instruction set" \
   "| training, images/s: network | norm | normnet | PyTorch | times faster (extremes) |
@@ -58,6 +58,8 @@ compare_pytorch.py: --simd avx2: expected a program compiled for avx2, as by cma
 sed -i s/avx512/avx2/ training
 "$benchmarks/compare_pytorch.py" ./training --python ./pytorch --simd avx2 --times 1 --norms bn >table
 grep --quiet 'isa=AVX2' calls || fail "--simd avx2: PyTorch must use AVX2 alone"
+"$benchmarks/compare_pytorch.py" ./training --python ./pytorch --keep-memory --times 1 --norms bn >table
+grep --quiet 'trim=4294967296' calls || fail "--keep-memory: PyTorch must keep its memory"
 "$benchmarks/compare_pytorch.py" ./training --mode fast >table 2>message && fail "an unknown mode must be an error"
 grep --quiet 'error: --mode: expected train, eval, latency or several of them, got "fast"' message || fail "got '$(<message)'"
 expect "a program that fails" \

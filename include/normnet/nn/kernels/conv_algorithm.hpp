@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <type_traits>
+#include <utility>
 
 namespace normnet::inline NORMNET_ABI {
 
@@ -22,28 +23,43 @@ namespace kernels {
 /// The passes of a convolution.
 enum class ConvPass { forward, input_gradient, weight_gradient };
 
-/// What `automatic` is for batches of these extents. Measured with
+/// The multiplications of a 3x3 convolution of stride 1, for each pair of channels, that do not read the border.
+inline Index multiplications_inside(const ConvGeometry& conv, Pair input) {
+  const auto along = [](Index in, Index out, Index padding) {
+    Index count = 0;
+    for (Index tap = 0; tap < 3; ++tap)
+      count += std::max<Index>(0, std::min(out, in + padding - tap) - std::max<Index>(0, padding - tap));
+    return count;
+  };
+  const Pair output = conv.output(input);
+  return along(input.height, output.height, conv.padding.height) * along(input.width, output.width, conv.padding.width);
+}
+
+/// What `automatic` is for batches of these extents: Winograd where it takes less time by this estimate, which was fitted to
 ///
-///     bench_convolutions --algorithm direct|im2col|winograd
+///     bench_convolutions --algorithm direct|winograd --kernel 3 --threads 1
 ///
-/// * Winograd wins with eight channels and more on either side; with fewer, its transforms cost what they save. Planes must hold
-///   a few tiles, those of the weight's gradient some more: it sums over the lanes once for each of 16 or 36 positions, not 9.
-/// * Outputs of a few pixels leave the direct algorithm's register tiles half empty, and its input gradient multiplies with the
-///   border around them most of the time: there the matrix product wins.
-/// * The direct algorithm wins everywhere else. In double it is always taken, for its smaller rounding error.
+/// for planes of 3x3 to 32x32 and 3 to 512 channels. A multiplication costs Winograd 1.15 times what it costs the direct
+/// algorithm, in the gradient of the weight, which sums over the lanes once for each of 16 or 36 positions, 1.75 times; and the
+/// transforms of a channel take as long as multiplications with four others. The direct algorithm leaves out what would read the
+/// border, except in the gradient of the weight.
+///
+/// Few channels to many are bound by writing them to memory, which the direct algorithm does in a better order. In double it is
+/// always taken, for its smaller rounding error. The matrix product of im2col is the fastest nowhere.
 template <class T>
 ConvAlgorithm fastest_algorithm(const ConvGeometry& conv, Pair input, ConvPass pass) {
-  if constexpr (!std::is_same_v<T, float>) return ConvAlgorithm::direct;
+  if (!std::is_same_v<T, float> || !winograd_applies(conv)) return ConvAlgorithm::direct;
+  const bool weight_gradient = pass == ConvPass::weight_gradient, input_gradient = pass == ConvPass::input_gradient;
+  const Index inputs = conv.in_per_group(), outputs = conv.out_per_group(), pairs = inputs * outputs;
+  const auto [read, written] = input_gradient ? std::pair(outputs, inputs) : std::pair(inputs, outputs);
+  if (!weight_gradient && written > 8 * read) return ConvAlgorithm::direct;
   const Pair output = conv.output(input);
-  const Index channels = std::min(conv.in_per_group(), conv.out_per_group());
-  const Pair written = pass == ConvPass::input_gradient ? input : output;
-  const Index side = std::min(written.height, written.width), least_side = pass == ConvPass::forward          ? 3
-                                                                           : pass == ConvPass::input_gradient ? 5
-                                                                                                              : 8;
-  if (winograd_applies(conv) && channels >= 8 && side >= least_side) return ConvAlgorithm::winograd;
-  const Index few_pixels = pass == ConvPass::input_gradient ? 9 : pass == ConvPass::forward ? 4 : 1;
-  if (conv.groups == 1 && conv.taps() > 1 && output.height * output.width <= few_pixels) return ConvAlgorithm::im2col;
-  return ConvAlgorithm::direct;
+  const Index multiplications = weight_gradient ? 9 * output.height * output.width : multiplications_inside(conv, input);
+  const double direct = static_cast<double>(multiplications * pairs);
+  const double winograd =
+      (weight_gradient ? 1.75 : 1.15) *
+      static_cast<double>(winograd_multiplications(input_gradient ? input : output) * (pairs + 4 * (inputs + outputs)));
+  return winograd < direct ? ConvAlgorithm::winograd : ConvAlgorithm::direct;
 }
 
 }  // namespace kernels

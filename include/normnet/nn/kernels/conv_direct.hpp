@@ -5,6 +5,9 @@
 #include <normnet/nn/kernels/conv_geometry.hpp>
 
 #include <algorithm>
+#include <iterator>
+#include <limits>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -18,7 +21,8 @@
 //
 // A register tile computes a few channels times a few pixels (or a few channels times a few k) at once, so that every load is
 // used several times. What is left over at an edge is covered by a tile that overlaps the one before: it writes the same values
-// again.
+// again. Small planes, most of whose pixels are near an edge, are computed pixel by pixel, each with the taps that read no
+// border.
 namespace normnet::inline NORMNET_ABI::kernels {
 
 /// The pixels (i, j), 0 <= i < rows and 0 <= j < columns, of a plane that stand at origin + step * (i, j).
@@ -29,6 +33,9 @@ struct PixelGrid {
   Pair step;
 
   Index size() const { return rows * columns; }
+
+  /// Where pixel p stands, counted row by row.
+  Pair at(Index p) const { return {origin.height + p / columns * step.height, origin.width + p % columns * step.width}; }
 };
 
 /// The channels that a register tile covers: the largest tile that wastes least, in units of a multiplication; each tile costs
@@ -77,111 +84,213 @@ void with_tile(int tile, F&& f) {
   }
 }
 
-/// y(p) = bias + weight * x(p + offset), for the pixels of two grids of the same size, in each group of channels.
+/// The channels that register tiles of a single pixel may cover: enough for the latency of a multiplication in all but the last
+/// ones, few enough to leave registers for the pixel and a weight.
+inline constexpr int tall_tiles[] = {24, 20, 16, 12, 10, 8, 4, 2, 1};
+constexpr bool tall_tile_fits(int channels) { return channels <= simd_registers - 4; }
+
+/// Calls f with std::integral_constant<int, tile>, one of the tall tiles that fit.
+template <class F>
+void with_tall_tile(int tile, F&& f) {
+  if constexpr (tall_tile_fits(24)) {
+    if (tile == 24) return f(std::integral_constant<int, 24>());
+    if (tile == 20) return f(std::integral_constant<int, 20>());
+    if (tile == 16) return f(std::integral_constant<int, 16>());
+  }
+  switch (tile) {
+    case 12: return f(std::integral_constant<int, 12>());
+    case 10: return f(std::integral_constant<int, 10>());
+    case 8: return f(std::integral_constant<int, 8>());
+    case 4: return f(std::integral_constant<int, 4>());
+    case 2: return f(std::integral_constant<int, 2>());
+    default: f(std::integral_constant<int, 1>());
+  }
+}
+
+/// A tap of a kernel: the pixel that it reads, from the one that it is for.
+struct Tap {
+  Pair at;
+  Index offset;  // the same in packs
+  Index index;   // among the taps of the correlation
+};
+
+/// y(p) = bias + sum over c and taps of weight[c][tap] * x[c](p + tap), for the pixels of two grids of the same size, in each
+/// group of channels.
 template <class T>
-struct Correlation {
-  PixelGrid in;
-  PixelGrid out;
-  Index groups;
-  Index in_per_group;
-  Index out_per_group;
-  std::vector<Index> offset;  // of every k, in packs
-  std::vector<T> weight;      // [group][tile][k][channel of the tile]
-  const T* bias = nullptr;
+class Correlation {
+ public:
+  /// value(group, output channel within the group, input channel within the group, tap) are the weights.
+  template <class F>
+  Correlation(const PixelGrid& in, const PixelGrid& out, Index groups, std::vector<Tap> taps, const Batch<T>& x,
+              const Batch<T>& y, const T* bias, F value)
+      : in_(in),
+        out_(out),
+        groups_(groups),
+        inputs_(x.channels() / groups),
+        outputs_(y.channels() / groups),
+        taps_(std::move(taps)),
+        bias_(bias) {
+    choose_tile({x.height(), x.width()});
+    const Index tap_count = static_cast<Index>(taps_.size());
+    weight_.resize(static_cast<std::size_t>(groups * tiles() * tile_weights()));
+    parallel_for_2d(groups, tiles(), tile_weights(), [&](Index g, Index t) {
+      T* target = weight_.data() + (g * tiles() + t) * tile_weights();
+      for (Index c = 0; c < inputs_; ++c) {
+        for (Index tap = 0; tap < tap_count; ++tap) {
+          for (Index o = 0; o < channels_; ++o) *target++ = value(g, tile_start(t) + o, c, tap);
+        }
+      }
+    });
+  }
 
   /// A block falls into independent parts, runs of pixels. 120 is divisible by most tiles, and makes a few thousand vector
   /// operations even in a small layer.
   static constexpr Index pixels_per_part = 120;
-  Index parts() const { return (in.size() + pixels_per_part - 1) / pixels_per_part; }
-  Index cost() const { return std::min(pixels_per_part, in.size()) * groups * out_per_group * taps(); }
-  void run(const Batch<T>& x, Batch<T>& y, Index block, Index part) const;
+  Index parts() const { return (in_.size() + pixels_per_part - 1) / pixels_per_part; }
+  Index cost() const {
+    return std::min(pixels_per_part, in_.size()) * groups_ * outputs_ * inputs_ * static_cast<Index>(taps_.size());
+  }
 
-  Index taps() const { return static_cast<Index>(offset.size()); }
-  int tile() const { return channels_per_tile(out_per_group); }
-  Index tiles() const { return (out_per_group + tile() - 1) / tile(); }
+  void run(const Batch<T>& x, Batch<T>& y, Index block, Index part) const {
+    const Index begin = in_.size() * part / parts(), end = in_.size() * (part + 1) / parts();
+    if (single_pixels_) {
+      std::vector<Tap> taps;
+      return with_tall_tile(channels_, [&](auto tile) {
+        for (Index p = begin; p < end; ++p) {
+          find_taps_inside({x.height(), x.width()}, p, taps);
+          register_tiles<tile(), 1>(x, y, block, p, taps);
+        }
+      });
+    }
+    with_tile(channels_, [&](auto tile) {
+      constexpr int at_once = pixels_per_tile<tile()>();
+      for (Index p = begin; p < end; p += at_once) {
+        register_tiles<tile(), at_once>(x, y, block, std::min(p, end - at_once), taps_);
+      }
+    });
+  }
 
-  /// The first channel, within its group, of a tile.
-  Index tile_start(Index tile_index) const { return std::min(tile_index * tile(), out_per_group - tile()); }
+ private:
+  Index tiles() const { return (outputs_ + channels_ - 1) / channels_; }
+  Index tile_weights() const { return inputs_ * static_cast<Index>(taps_.size()) * channels_; }
 
-  /// Fills `weight` from value(group, output channel within the group, k).
-  template <class F>
-  void pack_weights(F value) {
-    weight.clear();
-    weight.reserve(static_cast<std::size_t>(groups * tiles() * tile() * taps()));
-    for (Index g = 0; g < groups; ++g) {
-      for (Index t = 0; t < tiles(); ++t) {
-        for (Index k = 0; k < taps(); ++k) {
-          for (Index o = 0; o < tile(); ++o) weight.push_back(value(g, tile_start(t) + o, k));
+  // The first channel, within its group, of a tile; the last tile overlaps the one before.
+  Index tile_start(Index tile_index) const { return std::min(tile_index * channels_, outputs_ - channels_); }
+
+  static bool within(Index i, Index extent) { return i >= 0 && i < extent; }
+
+  // Sets `inside` to the taps of pixel p that read pixels of x; the others read its border.
+  void find_taps_inside(Pair x, Index p, std::vector<Tap>& inside) const {
+    const Pair at = in_.at(p);
+    inside.clear();
+    std::copy_if(taps_.begin(), taps_.end(), std::back_inserter(inside), [&](const Tap& tap) {
+      return within(at.height + tap.at.height, x.height) && within(at.width + tap.at.width, x.width);
+    });
+  }
+
+  // How many pairs of a pixel and a tap read pixels of x.
+  Index count_taps_inside(Pair x) const {
+    Index count = 0;
+    for (const Tap& tap : taps_) {
+      Index rows = 0, columns = 0;
+      for (Index i = 0; i < in_.rows; ++i) rows += within(in_.origin.height + i * in_.step.height + tap.at.height, x.height);
+      for (Index j = 0; j < in_.columns; ++j) columns += within(in_.origin.width + j * in_.step.width + tap.at.width, x.width);
+      count += rows * columns;
+    }
+    return count;
+  }
+
+  // Sets what a register tile covers: a few channels of a few pixels, or many channels of one pixel, whichever takes fewer
+  // cycles. A tile of one pixel leaves out the taps that read the border, of which small planes have many, but must find them,
+  // and loads every weight for a single multiplication.
+  void choose_tile(Pair x) {
+    const Index taps = static_cast<Index>(taps_.size());
+    const auto register_tiles = [&](Index channels) { return (outputs_ + channels - 1) / channels; };
+    channels_ = channels_per_tile(outputs_);
+    Index pixels = 0;
+    with_tile(channels_, [&](auto tile) { pixels = pixels_per_tile<tile()>(); });
+    const Index products = groups_ * inputs_;  // with each weight of a register tile
+    Index least = std::numeric_limits<Index>::max();
+    if (in_.size() >= pixels) {
+      least = (in_.size() + pixels - 1) / pixels * taps * products * register_tiles(channels_) * (channels_ * pixels + 1);
+    }
+    const Index inside = count_taps_inside(x);
+    for (const int tile : tall_tiles) {
+      if (tile > outputs_ || !tall_tile_fits(tile)) continue;
+      const Index cost = inside * products * register_tiles(tile) * std::max(tile + 2, 6) + 4 * in_.size() * taps;
+      if (cost >= least) continue;
+      least = cost;
+      channels_ = tile;
+      single_pixels_ = true;
+    }
+  }
+
+  // Adds weight * x to the sums of a register tile, over all input channels and these taps.
+  template <int Channels, int Pixels>
+  NORMNET_INLINE void multiply(const T* weight, const std::vector<Tap>& taps, Index channel_stride,
+                               const Pack<T>* (&pixel)[Pixels], Pack<T> (&sum)[Channels][Pixels]) const {
+    const Tap* const begin = taps.data();
+    const Tap* const end = begin + taps.size();
+    const Index channel_weights = static_cast<Index>(taps_.size()) * Channels;
+    for (Index c = 0; c < inputs_; ++c, weight += channel_weights) {
+      for (const Tap* tap = begin; tap != end; ++tap) {
+        const T* const w = weight + tap->index * Channels;
+        Pack<T> x[Pixels];
+#pragma GCC unroll 9
+        for (int p = 0; p < Pixels; ++p) x[p] = load(pixel[p][tap->offset]);
+#pragma GCC unroll 24
+        for (int o = 0; o < Channels; ++o) {
+          const Pack<T> factor(w[o]);
+#pragma GCC unroll 9
+          for (int p = 0; p < Pixels; ++p) sum[o][p] += factor * x[p];
+        }
+      }
+#pragma GCC unroll 9
+      for (int p = 0; p < Pixels; ++p) pixel[p] += channel_stride;
+    }
+  }
+
+  // All output channels of `Pixels` successive pixels of a block.
+  template <int Channels, int Pixels>
+  void register_tiles(const Batch<T>& x, Batch<T>& y, Index block, Index first, const std::vector<Tap>& taps) const {
+    const Pack<T>* source[Pixels];
+    Pack<T>* target[Pixels];
+    for (int p = 0; p < Pixels; ++p) {
+      const Pair from = in_.at(first + p), to = out_.at(first + p);
+      source[p] = x.row(block, 0, from.height) + from.width;
+      target[p] = y.row(block, 0, to.height) + to.width;
+    }
+    const T* weight = weight_.data();
+    for (Index g = 0; g < groups_; ++g) {
+      for (Index t = 0; t < tiles(); ++t, weight += tile_weights()) {
+        const Index channel = g * outputs_ + tile_start(t);
+        const Pack<T>* pixel[Pixels];
+        for (int p = 0; p < Pixels; ++p) pixel[p] = source[p] + g * inputs_ * x.channel_stride();
+        Pack<T> sum[Channels][Pixels];
+#pragma GCC unroll 24
+        for (int o = 0; o < Channels; ++o) {
+          const Pack<T> initial(bias_ == nullptr ? T(0) : bias_[channel + o]);
+#pragma GCC unroll 9
+          for (int p = 0; p < Pixels; ++p) sum[o][p] = initial;
+        }
+        multiply(weight, taps, x.channel_stride(), pixel, sum);
+#pragma GCC unroll 24
+        for (int o = 0; o < Channels; ++o) {
+#pragma GCC unroll 9
+          for (int p = 0; p < Pixels; ++p) target[p][(channel + o) * y.channel_stride()] = sum[o][p];
         }
       }
     }
   }
+
+  PixelGrid in_, out_;
+  Index groups_, inputs_, outputs_;  // channels of a group
+  std::vector<Tap> taps_;
+  const T* bias_;
+  int channels_ = 1;                            // of a register tile
+  bool single_pixels_ = false;                  // a register tile covers one pixel, with the taps that read no border
+  std::vector<T, AlignedAllocator<T>> weight_;  // [group][tile][input channel][tap][channel of the tile]
 };
-
-/// One register tile of a correlation: sum[o][p] += weight[k][o] * pixel[p][offset[k]] over all k.
-template <class T, int Channels, int Pixels>
-NORMNET_INLINE void multiply_tile(const T* weight, const Index* offset, Index taps, const Pack<T>* const (&pixel)[Pixels],
-                                  Pack<T> (&sum)[Channels][Pixels]) {
-  for (Index k = 0; k < taps; ++k, weight += Channels) {
-    Pack<T> x[Pixels];
-#pragma GCC unroll 9
-    for (int p = 0; p < Pixels; ++p) x[p] = load(pixel[p][offset[k]]);
-#pragma GCC unroll 6
-    for (int o = 0; o < Channels; ++o) {
-      const Pack<T> w(weight[o]);
-#pragma GCC unroll 9
-      for (int p = 0; p < Pixels; ++p) sum[o][p] += w * x[p];
-    }
-  }
-}
-
-/// All output channels of `Pixels` successive pixels of one block, from pixel `first` on.
-template <int Channels, int Pixels, class T>
-void correlate_pixels(const Correlation<T>& job, const Batch<T>& x, Batch<T>& y, Index block, Index first) {
-  const Pack<T>* source[Pixels];
-  Pack<T>* target[Pixels];
-  for (int p = 0; p < Pixels; ++p) {
-    const Index i = (first + p) / job.in.columns, j = (first + p) % job.in.columns;
-    source[p] = x.row(block, 0, job.in.origin.height + i * job.in.step.height) + job.in.origin.width + j * job.in.step.width;
-    target[p] = y.row(block, 0, job.out.origin.height + i * job.out.step.height) + job.out.origin.width + j * job.out.step.width;
-  }
-  const T* weight = job.weight.data();
-  for (Index g = 0; g < job.groups; ++g) {
-    const Pack<T>* pixel[Pixels];
-    for (int p = 0; p < Pixels; ++p) pixel[p] = source[p] + g * job.in_per_group * x.channel_stride();
-    for (Index t = 0; t < job.tiles(); ++t, weight += Channels * job.taps()) {
-      const Index channel = g * job.out_per_group + job.tile_start(t);
-      Pack<T> sum[Channels][Pixels];
-#pragma GCC unroll 6
-      for (int o = 0; o < Channels; ++o) {
-        const Pack<T> initial(job.bias == nullptr ? T(0) : job.bias[channel + o]);
-#pragma GCC unroll 9
-        for (int p = 0; p < Pixels; ++p) sum[o][p] = initial;
-      }
-      multiply_tile(weight, job.offset.data(), job.taps(), pixel, sum);
-#pragma GCC unroll 6
-      for (int o = 0; o < Channels; ++o) {
-#pragma GCC unroll 9
-        for (int p = 0; p < Pixels; ++p) target[p][(channel + o) * y.channel_stride()] = sum[o][p];
-      }
-    }
-  }
-}
-
-template <class T>
-void Correlation<T>::run(const Batch<T>& x, Batch<T>& y, Index block, Index part) const {
-  const Index begin = part * pixels_per_part, end = std::min(begin + pixels_per_part, in.size());
-  with_tile(tile(), [&](auto tile) {
-    constexpr int channels = tile();
-    constexpr int at_once = pixels_per_tile<channels>();
-    if (end - begin < at_once) {
-      for (Index p = begin; p < end; ++p) correlate_pixels<channels, 1>(*this, x, y, block, p);
-    } else {
-      for (Index p = begin; p < end; p += at_once)
-        correlate_pixels<channels, at_once>(*this, x, y, block, std::min(p, end - at_once));
-    }
-  });
-}
 
 /// The offset of every k = (input channel of the group, tap) from the pixel (i S, j S) of the group's first channel.
 inline std::vector<Index> column_offsets(const ConvGeometry& conv, Index channel_stride, Index row_stride) {
@@ -211,17 +320,17 @@ inline Halo conv_gradient_halo(const ConvGeometry& conv) {
 template <class T>
 Correlation<T> conv_direct_forward(const ConvGeometry& conv, const Batch<T>& x, const T* weight, const T* bias,
                                    const Batch<T>& y) {
-  const Index columns = conv.in_per_group() * conv.taps();
-  Correlation<T> job{.in = {y.height(), y.width(), {0, 0}, conv.stride},
-                     .out = {y.height(), y.width(), {0, 0}, {1, 1}},
-                     .groups = conv.groups,
-                     .in_per_group = conv.in_per_group(),
-                     .out_per_group = conv.out_per_group(),
-                     .offset = column_offsets(conv, x.channel_stride(), x.row_stride()),
-                     .weight = {},
-                     .bias = bias};
-  job.pack_weights([&](Index g, Index o, Index k) { return weight[(g * conv.out_per_group() + o) * columns + k]; });
-  return job;
+  std::vector<Tap> taps;
+  for (Index u = 0; u < conv.kernel.height; ++u) {
+    for (Index v = 0; v < conv.kernel.width; ++v) {
+      const Pair at{u * conv.dilation.height - conv.padding.height, v * conv.dilation.width - conv.padding.width};
+      taps.push_back({at, at.height * x.row_stride() + at.width, static_cast<Index>(taps.size())});
+    }
+  }
+  const Index outputs = conv.out_per_group(), inputs = conv.in_per_group(), count = conv.taps();
+  return Correlation<T>(
+      {y.height(), y.width(), {0, 0}, conv.stride}, {y.height(), y.width(), {0, 0}, {1, 1}}, conv.groups, std::move(taps), x, y,
+      bias, [&](Index g, Index o, Index c, Index tap) { return weight[((g * outputs + o) * inputs + c) * count + tap]; });
 }
 
 /// dx = the gradient with respect to x, for batches of these extents: what these correlations of dy write one after the other. dy
@@ -233,36 +342,29 @@ template <class T>
 std::vector<Correlation<T>> conv_direct_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, const T* weight,
                                                        const Batch<T>& dx) {
   std::vector<Correlation<T>> phases;
-  const Index taps = conv.taps(), columns = conv.in_per_group() * taps;
+  const Index outputs = conv.out_per_group(), inputs = conv.in_per_group(), count = conv.taps();
   for (Index phase_y = 0; phase_y < std::min(conv.stride.height, dx.height()); ++phase_y) {
     for (Index phase_x = 0; phase_x < std::min(conv.stride.width, dx.width()); ++phase_x) {
+      std::vector<Tap> taps;
+      std::vector<Index> source;  // of every tap: which of the kernel's it is
+      for (Index u = 0; u < conv.kernel.height; ++u) {
+        for (Index v = 0; v < conv.kernel.width; ++v) {
+          const Index y = phase_y + conv.padding.height - u * conv.dilation.height;
+          const Index x = phase_x + conv.padding.width - v * conv.dilation.width;
+          if (y % conv.stride.height != 0 || x % conv.stride.width != 0) continue;
+          const Pair at{y / conv.stride.height, x / conv.stride.width};
+          taps.push_back({at, at.height * dy.row_stride() + at.width, static_cast<Index>(taps.size())});
+          source.push_back(u * conv.kernel.width + v);
+        }
+      }
       const PixelGrid pixels{(dx.height() - phase_y + conv.stride.height - 1) / conv.stride.height,
                              (dx.width() - phase_x + conv.stride.width - 1) / conv.stride.width,
                              {phase_y, phase_x},
                              conv.stride};
-      Correlation<T> job{.in = {pixels.rows, pixels.columns, {0, 0}, {1, 1}},
-                         .out = pixels,
-                         .groups = conv.groups,
-                         .in_per_group = conv.out_per_group(),
-                         .out_per_group = conv.in_per_group(),
-                         .offset = {},
-                         .weight = {}};
-      std::vector<Index> source;  // of every k of the job: its output channel's first weight, plus its tap
-      for (Index o = 0; o < conv.out_per_group(); ++o) {
-        for (Index u = 0; u < conv.kernel.height; ++u) {
-          for (Index v = 0; v < conv.kernel.width; ++v) {
-            const Index y = phase_y + conv.padding.height - u * conv.dilation.height;
-            const Index x = phase_x + conv.padding.width - v * conv.dilation.width;
-            if (y % conv.stride.height != 0 || x % conv.stride.width != 0) continue;
-            job.offset.push_back(o * dy.channel_stride() + y / conv.stride.height * dy.row_stride() + x / conv.stride.width);
-            source.push_back(o * columns + u * conv.kernel.width + v);
-          }
-        }
-      }
-      job.pack_weights([&](Index g, Index c, Index k) {
-        return weight[g * conv.out_per_group() * columns + source[static_cast<std::size_t>(k)] + c * taps];
-      });
-      phases.push_back(std::move(job));
+      phases.emplace_back(PixelGrid{pixels.rows, pixels.columns, {0, 0}, {1, 1}}, pixels, conv.groups, std::move(taps), dy, dx,
+                          nullptr, [&](Index g, Index c, Index o, Index tap) {
+                            return weight[((g * outputs + o) * inputs + c) * count + source[static_cast<std::size_t>(tap)]];
+                          });
     }
   }
   return phases;
@@ -299,19 +401,18 @@ struct WeightTile {
 template <int Channels, int Columns, class T>
 void weight_gradient_tile(const ConvGeometry& conv, const Strip& strip, const Batch<T>& x, const Batch<T>& dy,
                           const WeightTile& tile, const Index* offset, T* result, Index result_stride) {
-  Pack<T> total[Channels][Columns];
-#pragma GCC unroll 6
-  for (int o = 0; o < Channels; ++o) {
-#pragma GCC unroll 9
-    for (int k = 0; k < Columns; ++k) total[o][k] = Pack<T>(T(0));
-  }
+  Pack<T> total[Channels * Columns];
+#pragma GCC unroll 54
+  for (int i = 0; i < Channels * Columns; ++i) total[i] = Pack<T>(T(0));
   const Index step = conv.stride.width, width = dy.width();
   for (Index block = strip.first_block; block < strip.last_block; ++block) {
     for (Index row = strip.first_row; row < strip.last_row; ++row) {
+      const Pack<T>* const first_gradient = dy.row(block, tile.out_channel, row);
+      const Pack<T>* const first_input = x.row(block, tile.in_channel, row * conv.stride.height);
       const Pack<T>* gradient[Channels];
       const Pack<T>* input[Columns];
-      for (int o = 0; o < Channels; ++o) gradient[o] = dy.row(block, tile.out_channel + o, row);
-      for (int k = 0; k < Columns; ++k) input[k] = x.row(block, tile.in_channel, row * conv.stride.height) + offset[k];
+      for (int o = 0; o < Channels; ++o) gradient[o] = first_gradient + o * dy.channel_stride();
+      for (int k = 0; k < Columns; ++k) input[k] = first_input + offset[k];
       for (Index j = 0; j < width; ++j) {
         Pack<T> g[Channels];
 #pragma GCC unroll 6
@@ -320,17 +421,14 @@ void weight_gradient_tile(const ConvGeometry& conv, const Strip& strip, const Ba
         for (int k = 0; k < Columns; ++k) {
           const Pack<T> value = load(input[k][j * step]);
 #pragma GCC unroll 6
-          for (int o = 0; o < Channels; ++o) total[o][k] += g[o] * value;
+          for (int o = 0; o < Channels; ++o) total[o * Columns + k] += g[o] * value;
         }
       }
     }
   }
-#pragma GCC unroll 6
-  for (int o = 0; o < Channels; ++o) {
-    if (o < tile.skip) continue;
-#pragma GCC unroll 9
-    for (int k = 0; k < Columns; ++k) result[o * result_stride + k] = sum(total[o][k]);
-  }
+  T over_lanes[Channels * Columns];
+  sums(total, over_lanes);
+  for (Index o = tile.skip; o < Channels; ++o) std::copy_n(over_lanes + o * Columns, Columns, result + o * result_stride);
 }
 
 /// Adds the gradient with respect to the weight to dweight. x needs a border of the convolution's padding; padding lanes are zero
@@ -342,7 +440,7 @@ void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
   const Index columns = static_cast<Index>(offset.size());
   const std::vector<Strip> parts = strips(dy.blocks(), dy.height(), dy.width());
   const Index weights = conv.out_channels * columns;
-  std::vector<T> partial(parts.size() * static_cast<std::size_t>(weights));
+  const auto partial = std::make_unique_for_overwrite<T[]>(parts.size() * static_cast<std::size_t>(weights));
   with_tile(channels_per_tile(conv.out_per_group()), [&](auto tile) {
     constexpr int channels = tile();
     constexpr int at_once = columns_per_tile<channels>();
@@ -353,7 +451,7 @@ void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
       const Index start = std::min(next, conv.out_per_group() - channels);
       const WeightTile where{g * conv.in_per_group(), g * conv.out_per_group() + start, next - start};
       const Strip& strip = parts[static_cast<std::size_t>(part)];
-      T* result = partial.data() + part * weights + where.out_channel * columns;
+      T* result = partial.get() + part * weights + where.out_channel * columns;
       if (columns < at_once) {
         for (Index k = 0; k < columns; ++k) {
           weight_gradient_tile<channels, 1>(conv, strip, x, dy, where, &offset[static_cast<std::size_t>(k)], result + k, columns);
@@ -367,12 +465,15 @@ void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
       }
     });
   });
-  parallel_for(weights, static_cast<Index>(parts.size()), [&](Index i) {
-    double total = 0;
+  constexpr Index at_once = 64;
+  parallel_for((weights + at_once - 1) / at_once, static_cast<Index>(parts.size()) * at_once, [&](Index run) {
+    const Index first = run * at_once, count = std::min(at_once, weights - first);
+    double total[at_once] = {};
     for (std::size_t part = 0; part < parts.size(); ++part) {
-      total += static_cast<double>(partial[part * static_cast<std::size_t>(weights) + static_cast<std::size_t>(i)]);
+      const T* const of_part = partial.get() + static_cast<Index>(part) * weights + first;
+      for (Index i = 0; i < count; ++i) total[i] += static_cast<double>(of_part[i]);
     }
-    dweight[i] += static_cast<T>(total);
+    for (Index i = 0; i < count; ++i) dweight[first + i] += static_cast<T>(total[i]);
   });
 }
 

@@ -175,6 +175,15 @@ struct WinogradGrid {
 /// Tiles of 4x4 are for planes that hold one: smaller ones gain nothing for the greater rounding error.
 inline bool winograd_tile_fits(int size, Pair plane) { return size == 2 || std::min(plane.height, plane.width) >= size; }
 
+/// The multiplications for each pair of channels, with tiles of that size or of the better one.
+inline Index winograd_multiplications(int size, Pair output) {
+  return WinogradGrid{size, output.height, output.width, 0}.tiles() * (size + 2) * (size + 2);
+}
+inline Index winograd_multiplications(Pair output) {
+  const Index small = winograd_multiplications(2, output);
+  return winograd_tile_fits(4, output) ? std::min(small, winograd_multiplications(4, output)) : small;
+}
+
 /// Calls f with std::integral_constant<int, M>.
 template <class F>
 void with_winograd_tile(int size, F&& f) {

@@ -234,10 +234,8 @@ void winograd_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const
 /// The same with the size of tiles that multiplies less.
 template <class T>
 void conv_winograd_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const Batch<T>& dy, T* dweight) {
-  const auto multiplications = [&](int size) {
-    return WinogradGrid{size, dy.height(), dy.width(), 0}.tiles() * (size + 2) * (size + 2);
-  };
-  const int size = winograd_tile_fits(4, {dy.height(), dy.width()}) && multiplications(4) < multiplications(2) ? 4 : 2;
+  const int size =
+      winograd_multiplications({dy.height(), dy.width()}) < winograd_multiplications(2, {dy.height(), dy.width()}) ? 4 : 2;
   with_winograd_tile(size, [&](auto tile) { winograd_weight_gradient<tile()>(conv, x, dy, dweight); });
 }
 
