@@ -5,6 +5,7 @@
 #include <normnet/nn/init.hpp>
 #include <normnet/nn/kernels/conv_algorithm.hpp>
 #include <normnet/nn/kernels/conv_direct.hpp>
+#include <normnet/nn/kernels/conv_direct_weight_gradient.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
 #include <normnet/nn/kernels/conv_im2col.hpp>
 #include <normnet/nn/kernels/conv_winograd.hpp>

@@ -1,8 +1,9 @@
-// Direct convolution in lane layout: the three passes as products of small register tiles, without columns in memory.
+// Direct convolution in lane layout: forward pass and input gradient as products of small register tiles, without columns in memory.
 #pragma once
 
 #include <normnet/core/batch.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
+#include <normnet/nn/kernels/register_tiles.hpp>
 
 #include <algorithm>
 #include <iterator>
@@ -11,16 +12,14 @@
 #include <utility>
 #include <vector>
 
-// All three passes are matrix products in which one factor is a list of offsets instead of a matrix. With k = (channel, tap), the
+// The passes are matrix products in which one factor is a list of offsets instead of a matrix. With k = (channel, tap), the
 // pixel p of an image needs x at p + offset[k]; because the lanes hold whole images and a border of zeros surrounds each plane,
 // that is one load, always in bounds:
 //
 //     forward           y[o](p)  = bias[o] + sum over k of weight[o][k] * x(p + offset[k])
 //     input gradient    dx[c](q) =           sum over k of weight[k][c] * dy(q + offset[k])        k = (output channel, tap)
-//     weight gradient   dw[o][k] =           sum over p of dy[o](p)     * x(p + offset[k])
 //
-// A register tile computes a few channels times a few pixels (or a few channels times a few k) at once, so that every load is
-// used several times. What is left over at an edge is covered by a tile that overlaps the one before: it writes the same values
+// A register tile computes a few channels times a few pixels at once, so that every load is used several times. What is left over at an edge is covered by a tile that overlaps the one before: it writes the same values
 // again. Small planes, most of whose pixels are near an edge, are computed pixel by pixel, each with the taps that read no
 // border.
 namespace normnet::inline NORMNET_ABI::kernels {
@@ -37,52 +36,6 @@ struct PixelGrid {
   /// Where pixel p stands, counted row by row.
   Pair at(Index p) const { return {origin.height + p / columns * step.height, origin.width + p % columns * step.width}; }
 };
-
-/// The channels that a register tile covers: the largest tile that wastes least, in units of a multiplication; each tile costs
-/// about one more for its loads.
-constexpr int channels_per_tile(Index channels) {
-  constexpr int largest = simd_registers >= 32 ? 6 : 5;
-  int best = 1;
-  Index best_cost = 2 * channels;
-  for (int tile = 2; tile <= std::min<Index>(largest, channels); ++tile) {
-    const Index cost = (channels + tile - 1) / tile * (tile + 1);
-    if (cost <= best_cost) {
-      best = tile;
-      best_cost = cost;
-    }
-  }
-  return best;
-}
-
-/// The pixels that go with so many channels: sums, inputs and one weight must fit the registers.
-template <int Channels>
-constexpr int pixels_per_tile() {
-  constexpr int with_32_registers[] = {8, 8, 7, 6, 5, 4};
-  constexpr int with_16_registers[] = {8, 5, 3, 3, 2, 2};
-  return simd_registers >= 32 ? with_32_registers[Channels - 1] : with_16_registers[Channels - 1];
-}
-
-/// The columns k that go with so many channels in the weight gradient.
-template <int Channels>
-constexpr int columns_per_tile() {
-  constexpr int with_32_registers[] = {9, 9, 7, 6, 5, 4};
-  constexpr int with_16_registers[] = {9, 5, 3, 3, 2, 2};
-  return simd_registers >= 32 ? with_32_registers[Channels - 1] : with_16_registers[Channels - 1];
-}
-
-/// Calls f with std::integral_constant<int, tile>.
-template <class F>
-void with_tile(int tile, F&& f) {
-  switch (tile) {
-    case 1: return f(std::integral_constant<int, 1>());
-    case 2: return f(std::integral_constant<int, 2>());
-    case 3: return f(std::integral_constant<int, 3>());
-    case 4: return f(std::integral_constant<int, 4>());
-    case 5: return f(std::integral_constant<int, 5>());
-    default:
-      if constexpr (simd_registers >= 32) f(std::integral_constant<int, 6>());
-  }
-}
 
 /// The channels that register tiles of a single pixel may cover: enough for the latency of a multiplication in all but the last
 /// ones, few enough to leave registers for the pixel and a weight.
@@ -292,20 +245,6 @@ class Correlation {
   std::vector<T, AlignedAllocator<T>> weight_;  // [group][tile][input channel][tap][channel of the tile]
 };
 
-/// The offset of every k = (input channel of the group, tap) from the pixel (i S, j S) of the group's first channel.
-inline std::vector<Index> column_offsets(const ConvGeometry& conv, Index channel_stride, Index row_stride) {
-  std::vector<Index> offsets;
-  for (Index c = 0; c < conv.in_per_group(); ++c) {
-    for (Index u = 0; u < conv.kernel.height; ++u) {
-      for (Index v = 0; v < conv.kernel.width; ++v) {
-        offsets.push_back(c * channel_stride + (u * conv.dilation.height - conv.padding.height) * row_stride +
-                          v * conv.dilation.width - conv.padding.width);
-      }
-    }
-  }
-  return offsets;
-}
-
 /// The border that conv_direct_input_gradient needs around dy.
 inline Halo conv_gradient_halo(const ConvGeometry& conv) {
   const auto border = [](Index span, Index padding, Index stride) {
@@ -368,113 +307,6 @@ std::vector<Correlation<T>> conv_direct_input_gradient(const ConvGeometry& conv,
     }
   }
   return phases;
-}
-
-/// Rows of some blocks of a batch: what one partial sum of a weight gradient runs over.
-struct Strip {
-  Index first_block, last_block;  // last is exclusive
-  Index first_row, last_row;
-};
-
-/// Cuts a batch of planes into strips of about so many pixels: a few hundred are enough for the sum over the lanes at the end of
-/// each not to count, and stay in the cache. They depend on the extents alone, never on the number of threads.
-inline std::vector<Strip> strips(Index blocks, Index rows, Index columns, Index pixels = 448) {
-  const Index blocks_at_once = std::max<Index>(1, pixels / std::max<Index>(1, rows * columns));
-  const Index cuts = std::max<Index>(1, rows * columns / pixels);
-  std::vector<Strip> all;
-  for (Index block = 0; block < blocks; block += blocks_at_once) {
-    for (Index cut = 0; cut < cuts; ++cut) {
-      all.push_back({block, std::min(block + blocks_at_once, blocks), rows * cut / cuts, rows * (cut + 1) / cuts});
-    }
-  }
-  return all;
-}
-
-/// Where a tile of the weight gradient stands, and which of its channels the tile before has written already.
-struct WeightTile {
-  Index in_channel, out_channel;  // the first of each
-  Index skip;
-};
-
-/// One register tile of the weight gradient over one strip: result[o * result_stride + k] = sum over pixels and lanes of
-/// dy[o] * x(p + offset[k]), for every channel o of the tile but the skipped ones: another thread may be writing those.
-template <int Channels, int Columns, class T>
-void weight_gradient_tile(const ConvGeometry& conv, const Strip& strip, const Batch<T>& x, const Batch<T>& dy,
-                          const WeightTile& tile, const Index* offset, T* result, Index result_stride) {
-  Pack<T> total[Channels * Columns];
-#pragma GCC unroll 54
-  for (int i = 0; i < Channels * Columns; ++i) total[i] = Pack<T>(T(0));
-  const Index step = conv.stride.width, width = dy.width();
-  for (Index block = strip.first_block; block < strip.last_block; ++block) {
-    for (Index row = strip.first_row; row < strip.last_row; ++row) {
-      const Pack<T>* const first_gradient = dy.row(block, tile.out_channel, row);
-      const Pack<T>* const first_input = x.row(block, tile.in_channel, row * conv.stride.height);
-      const Pack<T>* gradient[Channels];
-      const Pack<T>* input[Columns];
-      for (int o = 0; o < Channels; ++o) gradient[o] = first_gradient + o * dy.channel_stride();
-      for (int k = 0; k < Columns; ++k) input[k] = first_input + offset[k];
-      for (Index j = 0; j < width; ++j) {
-        Pack<T> g[Channels];
-#pragma GCC unroll 6
-        for (int o = 0; o < Channels; ++o) g[o] = load(gradient[o][j]);
-#pragma GCC unroll 9
-        for (int k = 0; k < Columns; ++k) {
-          const Pack<T> value = load(input[k][j * step]);
-#pragma GCC unroll 6
-          for (int o = 0; o < Channels; ++o) total[o * Columns + k] += g[o] * value;
-        }
-      }
-    }
-  }
-  T over_lanes[Channels * Columns];
-  sums(total, over_lanes);
-  for (Index o = tile.skip; o < Channels; ++o) std::copy_n(over_lanes + o * Columns, Columns, result + o * result_stride);
-}
-
-/// Adds the gradient with respect to the weight to dweight. x needs a border of the convolution's padding; padding lanes are zero
-/// in dy. Each strip has a partial sum of its own, and these are added in their order, so no bit depends on the number of
-/// threads.
-template <class T>
-void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const Batch<T>& dy, T* dweight) {
-  const std::vector<Index> offset = column_offsets(conv, x.channel_stride(), x.row_stride());
-  const Index columns = static_cast<Index>(offset.size());
-  const std::vector<Strip> parts = strips(dy.blocks(), dy.height(), dy.width());
-  const Index weights = conv.out_channels * columns;
-  const auto partial = std::make_unique_for_overwrite<T[]>(parts.size() * static_cast<std::size_t>(weights));
-  with_tile(channels_per_tile(conv.out_per_group()), [&](auto tile) {
-    constexpr int channels = tile();
-    constexpr int at_once = columns_per_tile<channels>();
-    const Index tiles = (conv.out_per_group() + channels - 1) / channels;
-    const Index cost = columns * channels * dy.plane() * dy.blocks() / std::max<Index>(1, static_cast<Index>(parts.size()));
-    parallel_for_2d(static_cast<Index>(parts.size()), conv.groups * tiles, cost, [&](Index part, Index group_tile) {
-      const Index g = group_tile / tiles, next = group_tile % tiles * channels;
-      const Index start = std::min(next, conv.out_per_group() - channels);
-      const WeightTile where{g * conv.in_per_group(), g * conv.out_per_group() + start, next - start};
-      const Strip& strip = parts[static_cast<std::size_t>(part)];
-      T* result = partial.get() + part * weights + where.out_channel * columns;
-      if (columns < at_once) {
-        for (Index k = 0; k < columns; ++k) {
-          weight_gradient_tile<channels, 1>(conv, strip, x, dy, where, &offset[static_cast<std::size_t>(k)], result + k, columns);
-        }
-      } else {
-        for (Index column = 0; column < columns; column += at_once) {
-          const Index k = std::min(column, columns - at_once);
-          weight_gradient_tile<channels, at_once>(conv, strip, x, dy, where, &offset[static_cast<std::size_t>(k)], result + k,
-                                                  columns);
-        }
-      }
-    });
-  });
-  constexpr Index at_once = 64;
-  parallel_for((weights + at_once - 1) / at_once, static_cast<Index>(parts.size()) * at_once, [&](Index run) {
-    const Index first = run * at_once, count = std::min(at_once, weights - first);
-    double total[at_once] = {};
-    for (std::size_t part = 0; part < parts.size(); ++part) {
-      const T* const of_part = partial.get() + static_cast<Index>(part) * weights + first;
-      for (Index i = 0; i < count; ++i) total[i] += static_cast<double>(of_part[i]);
-    }
-    for (Index i = 0; i < count; ++i) dweight[first + i] += static_cast<T>(total[i]);
-  });
 }
 
 }  // namespace normnet::inline NORMNET_ABI::kernels

@@ -3,8 +3,8 @@
 
 #include <normnet/core/batch.hpp>
 #include <normnet/core/eigen.hpp>
-#include <normnet/nn/kernels/conv_direct.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
+#include <normnet/nn/kernels/strips.hpp>
 
 #include <algorithm>
 #include <utility>

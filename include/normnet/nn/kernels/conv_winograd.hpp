@@ -3,8 +3,8 @@
 
 #include <normnet/core/batch.hpp>
 #include <normnet/core/scratch.hpp>
-#include <normnet/nn/kernels/conv_direct.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
+#include <normnet/nn/kernels/register_tiles.hpp>
 #include <normnet/nn/kernels/winograd_transforms.hpp>
 
 #include <algorithm>

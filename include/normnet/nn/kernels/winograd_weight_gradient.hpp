@@ -3,8 +3,9 @@
 
 #include <normnet/core/batch.hpp>
 #include <normnet/core/scratch.hpp>
-#include <normnet/nn/kernels/conv_direct.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
+#include <normnet/nn/kernels/register_tiles.hpp>
+#include <normnet/nn/kernels/strips.hpp>
 #include <normnet/nn/kernels/winograd_transforms.hpp>
 
 #include <algorithm>

@@ -1,0 +1,120 @@
+// Direct convolution in lane layout: the gradient of the weight.
+#pragma once
+
+#include <normnet/core/batch.hpp>
+#include <normnet/nn/kernels/conv_geometry.hpp>
+#include <normnet/nn/kernels/register_tiles.hpp>
+#include <normnet/nn/kernels/strips.hpp>
+
+#include <algorithm>
+#include <vector>
+
+// With k = (channel, tap), a product in which one factor is a list of offsets instead of a matrix:
+//
+//     dw[o][k] = sum over p of dy[o](p) * x(p + offset[k])
+//
+// A register tile computes a few output channels times a few k, its sums in registers over all pixels of a strip.
+namespace normnet::inline NORMNET_ABI::kernels {
+
+/// The offset of every k = (input channel of the group, tap) from the pixel (i S, j S) of the group's first channel.
+inline std::vector<Index> column_offsets(const ConvGeometry& conv, Index channel_stride, Index row_stride) {
+  std::vector<Index> offsets;
+  for (Index c = 0; c < conv.in_per_group(); ++c) {
+    for (Index u = 0; u < conv.kernel.height; ++u) {
+      for (Index v = 0; v < conv.kernel.width; ++v) {
+        offsets.push_back(c * channel_stride + (u * conv.dilation.height - conv.padding.height) * row_stride +
+                          v * conv.dilation.width - conv.padding.width);
+      }
+    }
+  }
+  return offsets;
+}
+
+/// Where a tile of the weight gradient stands, and which of its channels the tile before has written already.
+struct WeightTile {
+  Index in_channel, out_channel;  // the first of each
+  Index skip;
+};
+
+/// One register tile of the weight gradient over one strip: result[o * result_stride + k] = sum over pixels and lanes of
+/// dy[o] * x(p + offset[k]), for every channel o of the tile but the skipped ones: another thread may be writing those.
+template <int Channels, int Columns, class T>
+void weight_gradient_tile(const ConvGeometry& conv, const Strip& strip, const Batch<T>& x, const Batch<T>& dy,
+                          const WeightTile& tile, const Index* offset, T* result, Index result_stride) {
+  Pack<T> total[Channels * Columns];
+#pragma GCC unroll 54
+  for (int i = 0; i < Channels * Columns; ++i) total[i] = Pack<T>(T(0));
+  const Index step = conv.stride.width, width = dy.width();
+  for (Index block = strip.first_block; block < strip.last_block; ++block) {
+    for (Index row = strip.first_row; row < strip.last_row; ++row) {
+      const Pack<T>* const first_gradient = dy.row(block, tile.out_channel, row);
+      const Pack<T>* const first_input = x.row(block, tile.in_channel, row * conv.stride.height);
+      const Pack<T>* gradient[Channels];
+      const Pack<T>* input[Columns];
+      for (int o = 0; o < Channels; ++o) gradient[o] = first_gradient + o * dy.channel_stride();
+      for (int k = 0; k < Columns; ++k) input[k] = first_input + offset[k];
+      for (Index j = 0; j < width; ++j) {
+        Pack<T> g[Channels];
+#pragma GCC unroll 6
+        for (int o = 0; o < Channels; ++o) g[o] = load(gradient[o][j]);
+#pragma GCC unroll 9
+        for (int k = 0; k < Columns; ++k) {
+          const Pack<T> value = load(input[k][j * step]);
+#pragma GCC unroll 6
+          for (int o = 0; o < Channels; ++o) total[o * Columns + k] += g[o] * value;
+        }
+      }
+    }
+  }
+  T over_lanes[Channels * Columns];
+  sums(total, over_lanes);
+  for (Index o = tile.skip; o < Channels; ++o) std::copy_n(over_lanes + o * Columns, Columns, result + o * result_stride);
+}
+
+/// Adds the gradient with respect to the weight to dweight. x needs a border of the convolution's padding; padding lanes are zero
+/// in dy. Each strip has a partial sum of its own, and these are added in their order, so no bit depends on the number of
+/// threads.
+template <class T>
+void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const Batch<T>& dy, T* dweight) {
+  const std::vector<Index> offset = column_offsets(conv, x.channel_stride(), x.row_stride());
+  const Index columns = static_cast<Index>(offset.size());
+  const std::vector<Strip> parts = strips(dy.blocks(), dy.height(), dy.width());
+  const Index weights = conv.out_channels * columns;
+  const auto partial = std::make_unique_for_overwrite<T[]>(parts.size() * static_cast<std::size_t>(weights));
+  with_tile(channels_per_tile(conv.out_per_group()), [&](auto tile) {
+    constexpr int channels = tile();
+    constexpr int at_once = columns_per_tile<channels>();
+    const Index tiles = (conv.out_per_group() + channels - 1) / channels;
+    const Index cost = columns * channels * dy.plane() * dy.blocks() / std::max<Index>(1, static_cast<Index>(parts.size()));
+    parallel_for_2d(static_cast<Index>(parts.size()), conv.groups * tiles, cost, [&](Index part, Index group_tile) {
+      const Index g = group_tile / tiles, next = group_tile % tiles * channels;
+      const Index start = std::min(next, conv.out_per_group() - channels);
+      const WeightTile where{g * conv.in_per_group(), g * conv.out_per_group() + start, next - start};
+      const Strip& strip = parts[static_cast<std::size_t>(part)];
+      T* result = partial.get() + part * weights + where.out_channel * columns;
+      if (columns < at_once) {
+        for (Index k = 0; k < columns; ++k) {
+          weight_gradient_tile<channels, 1>(conv, strip, x, dy, where, &offset[static_cast<std::size_t>(k)], result + k, columns);
+        }
+      } else {
+        for (Index column = 0; column < columns; column += at_once) {
+          const Index k = std::min(column, columns - at_once);
+          weight_gradient_tile<channels, at_once>(conv, strip, x, dy, where, &offset[static_cast<std::size_t>(k)], result + k,
+                                                  columns);
+        }
+      }
+    });
+  });
+  constexpr Index at_once = 64;
+  parallel_for((weights + at_once - 1) / at_once, static_cast<Index>(parts.size()) * at_once, [&](Index run) {
+    const Index first = run * at_once, count = std::min(at_once, weights - first);
+    double total[at_once] = {};
+    for (std::size_t part = 0; part < parts.size(); ++part) {
+      const T* const of_part = partial.get() + static_cast<Index>(part) * weights + first;
+      for (Index i = 0; i < count; ++i) total[i] += static_cast<double>(of_part[i]);
+    }
+    for (Index i = 0; i < count; ++i) dweight[first + i] += static_cast<T>(total[i]);
+  });
+}
+
+}  // namespace normnet::inline NORMNET_ABI::kernels

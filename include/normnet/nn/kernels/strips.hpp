@@ -1,0 +1,32 @@
+// The parts of a batch that the partial sums of a weight gradient run over.
+#pragma once
+
+#include <normnet/core/pack.hpp>
+#include <normnet/core/shape.hpp>
+
+#include <algorithm>
+#include <vector>
+
+namespace normnet::inline NORMNET_ABI::kernels {
+
+/// Rows of some blocks of a batch: what one partial sum of a weight gradient runs over.
+struct Strip {
+  Index first_block, last_block;  // last is exclusive
+  Index first_row, last_row;
+};
+
+/// Cuts a batch of planes into strips of about so many pixels: a few hundred are enough for the sum over the lanes at the end of
+/// each not to count, and stay in the cache. They depend on the extents alone, never on the number of threads.
+inline std::vector<Strip> strips(Index blocks, Index rows, Index columns, Index pixels = 448) {
+  const Index blocks_at_once = std::max<Index>(1, pixels / std::max<Index>(1, rows * columns));
+  const Index cuts = std::max<Index>(1, rows * columns / pixels);
+  std::vector<Strip> all;
+  for (Index block = 0; block < blocks; block += blocks_at_once) {
+    for (Index cut = 0; cut < cuts; ++cut) {
+      all.push_back({block, std::min(block + blocks_at_once, blocks), rows * cut / cuts, rows * (cut + 1) / cuts});
+    }
+  }
+  return all;
+}
+
+}  // namespace normnet::inline NORMNET_ABI::kernels
