@@ -15,15 +15,17 @@ struct Strip {
   Index first_row, last_row;
 };
 
-/// Cuts a batch of planes into strips of about so many pixels: a few hundred are enough for the sum over the lanes at the end of
-/// each not to count, and stay in the cache. They depend on the extents alone, never on the number of threads.
+/// Cuts a batch of planes into strips of at most about so many pixels, of nearly the same size, so that threads have equal shares:
+/// a few hundred are enough for the sum over the lanes at the end of each not to count, and stay in the cache. They depend on the
+/// extents alone, never on the number of threads.
 inline std::vector<Strip> strips(Index blocks, Index rows, Index columns, Index pixels = 448) {
-  const Index blocks_at_once = std::max<Index>(1, pixels / std::max<Index>(1, rows * columns));
+  const Index most_blocks = std::max<Index>(1, pixels / std::max<Index>(1, rows * columns));
+  const Index runs = (blocks + most_blocks - 1) / most_blocks;
   const Index cuts = std::max<Index>(1, rows * columns / pixels);
   std::vector<Strip> all;
-  for (Index block = 0; block < blocks; block += blocks_at_once) {
+  for (Index run = 0; run < runs; ++run) {
     for (Index cut = 0; cut < cuts; ++cut) {
-      all.push_back({block, std::min(block + blocks_at_once, blocks), rows * cut / cuts, rows * (cut + 1) / cuts});
+      all.push_back({blocks * run / runs, blocks * (run + 1) / runs, rows * cut / cuts, rows * (cut + 1) / cuts});
     }
   }
   return all;

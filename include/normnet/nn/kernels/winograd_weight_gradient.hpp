@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <vector>
 
 // At each position, dg is a product of (output channels x tiles) with (tiles x input channels), whose sums stay in registers over
@@ -212,15 +213,15 @@ void winograd_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const
   const WinogradGrid grid{M, dy.height(), dy.width(), {-conv.padding.height, -conv.padding.width}};
   const std::vector<Strip> parts = winograd_strips(dy.blocks(), grid);
   const Index pairs = conv.out_channels * conv.in_per_group(), count = static_cast<Index>(parts.size());
-  std::vector<T> partial(static_cast<std::size_t>(count * positions * pairs));
+  const auto partial = std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(count * positions * pairs));
   const Index cost = (M + 2) * pairs * grid.tiles() * dy.blocks() / std::max<Index>(1, count);
   parallel_for_2d(count, M + 2, cost, [&](Index part, Index i) {
     winograd_gradient_row<M>(conv, grid, parts[static_cast<std::size_t>(part)], x, dy, i,
-                             partial.data() + part * positions * pairs);
+                             partial.get() + part * positions * pairs);
   });
   parallel_for(pairs, positions * count, [&](Index pair) {
     std::array<double, static_cast<std::size_t>(positions)> total{};
-    const T* value = partial.data() + pair;
+    const T* value = partial.get() + pair;
     for (Index part = 0; part < count; ++part) {
       for (double& of_position : total) {
         of_position += static_cast<double>(*value);
