@@ -88,11 +88,9 @@ TEST_CASE("Winograd has the gradients of its definition", "[conv2d][winograd][gr
 }
 
 TEST_CASE("Winograd's rounding error in float is less than four times that of the direct algorithm", "[conv2d][winograd]") {
-  const std::vector<Case> shapes{{"10->20", 10, 20, 0, 1, {19, 10, 30, 30}},
-                                 {"30->40", 30, 40, 1, 1, {19, 30, 14, 14}},
-                                 {"64->32", 64, 32, 1, 1, {19, 64, 8, 8}},
-                                 {"odd plane", 16, 10, 1, 1, {19, 16, 13, 11}},
-                                 {"2x2 tiles", 20, 30, 0, 1, {19, 20, 5, 5}}};
+  const std::vector<Case> shapes{{"10->20", 10, 20, 0, 1, {19, 10, 30, 30}},  {"30->40", 30, 40, 1, 1, {19, 30, 14, 14}},
+                                 {"64->32", 64, 32, 1, 1, {19, 64, 8, 8}},    {"odd plane", 16, 10, 1, 1, {19, 16, 13, 11}},
+                                 {"2x2 tiles", 20, 30, 0, 1, {19, 20, 5, 5}}, {"few channels", 3, 16, 1, 1, {19, 3, 32, 32}}};
   for (const Case& c : shapes) {
     INFO(c.what);
     const auto weights = make<float>(c, ConvAlgorithm::direct);
