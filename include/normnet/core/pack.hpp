@@ -173,7 +173,7 @@ NORMNET_INLINE void prefetch_for_write([[maybe_unused]] const void* address) {
 }
 
 #if !(defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__)))
-namespace detail {
+namespace pack_detail {
 
 /// Both packs hold runs of 2 * Half partial sums. Adds the halves of each run: the runs of a come first, then those of b.
 template <int Half, class T, int... Lane>
@@ -190,7 +190,7 @@ NORMNET_INLINE void add_all_halves(Pack<T>* a) {
   if constexpr (Half > 1) add_all_halves<Half / 2>(a);
 }
 
-}  // namespace detail
+}  // namespace pack_detail
 #endif
 
 /// result[i] = sum(a[i]) for i < Count: the same bits at a third of the cost.
@@ -206,7 +206,7 @@ NORMNET_INLINE void sums(const Pack<T> (&a)[Count], T (&result)[Count]) {
     Pack<T> group[lanes];
 #pragma GCC unroll 16
     for (int i = 0; i < lanes; ++i) group[i] = i < count ? a[first + i] : Pack<T>(T(0));
-    detail::add_all_halves<lanes / 2>(group);
+    pack_detail::add_all_halves<lanes / 2>(group);
     for (int i = 0; i < count; ++i) result[first + i] = group[0][i];
   }
 #endif
