@@ -4,6 +4,7 @@
 #include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/init.hpp>
 #include <normnet/nn/kernels/conv_direct.hpp>
+#include <normnet/nn/kernels/conv_direct_weight_gradient.hpp>
 #include <normnet/nn/kernels/lane_sum.hpp>
 
 #include <cmath>
