@@ -1,7 +1,7 @@
 // Measures the passes of one convolution and prints their speed as one line of JSON. compare_convolutions.py runs it for many.
 #include "conv_algorithms.hpp"
 #include "machine_peak.hpp"
-#include "stopwatch.hpp"
+#include "measure.hpp"
 
 #include <normnet/normnet.hpp>
 
@@ -26,21 +26,6 @@ struct Options {
   double seconds = 0.1;
 };
 
-Batch<float> random_batch(const Shape& shape, const Halo& halo, std::uint64_t seed) {
-  Tensor<float> values(shape);
-  uniform(values, -1, 1, Random(seed));
-  return Batch<float>::from(values, halo);
-}
-
-/// The median of what measure() returns, over a while and at least three calls; the first is not counted.
-template <class F>
-double median_over(double seconds, F&& measure) {
-  std::vector<double> times;
-  measure();
-  for (const benchmarks::Stopwatch stopwatch; times.size() < 3 || stopwatch.seconds() < seconds;) times.push_back(measure());
-  return benchmarks::median(times);
-}
-
 void run(const Options& options) {
   set_num_threads(options.threads);
   Conv2d<float> conv({.in_channels = options.in_channels,
@@ -53,8 +38,8 @@ void run(const Options& options) {
                       .bias = false,
                       .algorithm = benchmarks::conv_algorithms.at(options.algorithm)});
   const Shape input{options.batch_size, options.in_channels, options.size, options.size};
-  const Batch<float> x = random_batch(input, conv.input_halo(), 1);
-  const Batch<float> dy = random_batch(conv.output_shape(input), conv.gradient_halo(), 2);
+  const Batch<float> x = benchmarks::random_batch(input, conv.input_halo(), 1);
+  const Batch<float> dy = benchmarks::random_batch(conv.output_shape(input), conv.gradient_halo(), 2);
   Batch<float> y(dy.shape()), dx(input);
 
   const auto forward = [&] { return benchmarks::seconds_of([&] { conv.forward(x, y, {.training = true}); }); };
@@ -70,9 +55,9 @@ void run(const Options& options) {
                                       {"threads", num_threads()},
                                       {"algorithm", options.algorithm},
                                       {"gflop", gflop},
-                                      {"forward", gflop / median_over(options.seconds, forward)},
-                                      {"input_gradient", gflop / median_over(2 * options.seconds, input_gradient)},
-                                      {"weight_gradient", gflop / median_over(options.seconds, weight_gradient)},
+                                      {"forward", gflop / benchmarks::median_over(options.seconds, forward)},
+                                      {"input_gradient", gflop / benchmarks::median_over(2 * options.seconds, input_gradient)},
+                                      {"weight_gradient", gflop / benchmarks::median_over(options.seconds, weight_gradient)},
                                       {"peak", peak}}
             << std::endl;
 }

@@ -2,6 +2,7 @@
 // ones, with Google Benchmark. Counters: what a layer computes or moves a second, and the share of the machine's best.
 #include "conv_algorithms.hpp"
 #include "machine_peak.hpp"
+#include "measure.hpp"
 
 #include <normnet/normnet.hpp>
 
@@ -28,19 +29,13 @@ double peak_gb_per_second() {
   return peak;
 }
 
-Batch<float> random_batch(const Shape& shape, const Halo& halo, std::uint64_t seed) {
-  Tensor<float> values(shape);
-  uniform(values, -1, 1, Random(seed));
-  return Batch<float>::from(values, halo);
-}
-
 /// A layer with an input, in training.
 struct Case {
   Case(std::unique_ptr<Layer<float>> of, const Shape& input)
       : layer(std::move(of)),
-        x(random_batch(input, layer->input_halo(), 1)),
+        x(benchmarks::random_batch(input, layer->input_halo(), 1)),
         y(layer->output_shape(input)),
-        dy(random_batch(y.shape(), layer->gradient_halo(), 2)),
+        dy(benchmarks::random_batch(y.shape(), layer->gradient_halo(), 2)),
         dx(input) {
     layer->reset_parameters(Random(3));
     forward();
@@ -149,7 +144,7 @@ void add_loss(const std::string& name, Index classes) {
   benchmark::RegisterBenchmark(concat(name, "/", classes, "_classes").c_str(),
                                [=](benchmark::State& state) {
                                  L loss;
-                                 const Batch<float> predictions = random_batch({batch_size, classes}, {}, 1);
+                                 const Batch<float> predictions = benchmarks::random_batch({batch_size, classes}, {}, 1);
                                  std::vector<int> labels;
                                  for (Index n = 0; n < batch_size; ++n) labels.push_back(static_cast<int>(n % classes));
                                  for (auto _ : state) {

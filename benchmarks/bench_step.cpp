@@ -1,7 +1,7 @@
-// Where a training step of a network goes: every layer alone, forward and backward, what it computes and moves, as a Markdown table.
+// Where a training step of a network goes: every layer alone, what it computes and moves, as a Markdown table.
 #include "cifar10_norms/recipes.hpp"
 #include "machine_peak.hpp"
-#include "stopwatch.hpp"
+#include "measure.hpp"
 
 #include <normnet/normnet.hpp>
 
@@ -23,21 +23,6 @@ struct Options {
   int threads = 0;
 };
 
-Batch<float> random_batch(const Shape& shape, const Halo& halo, std::uint64_t seed) {
-  Tensor<float> values(shape);
-  uniform(values, -1, 1, Random(seed));
-  return Batch<float>::from(values, halo);
-}
-
-/// The median seconds of a call; f() is called for about a tenth of a second.
-template <class F>
-double median_seconds(F&& f) {
-  f();
-  std::vector<double> seconds;
-  for (const benchmarks::Stopwatch stopwatch; stopwatch.seconds() < 0.1;) seconds.push_back(benchmarks::seconds_of(f));
-  return benchmarks::median(seconds);
-}
-
 void run(const Options& options) {
   const cifar10_norms::Recipe* recipe = cifar10_norms::find_recipe(options.recipe);
   if (recipe == nullptr) fail("--recipe: expected one of ", cifar10_norms::recipe_names(), ", got \"", options.recipe, "\"");
@@ -57,11 +42,12 @@ void run(const Options& options) {
   for (Index i = 0; i < net.size(); ++i) {
     Layer<float>& layer = net[i];
     const bool first = i == 0;  // its input needs no gradient
-    const auto x = random_batch(shape, layer.input_halo(), 1);
+    const auto x = benchmarks::random_batch(shape, layer.input_halo(), 1);
     Batch<float> y(layer.output_shape(shape)), dx(shape);
-    const auto dy = random_batch(y.shape(), layer.gradient_halo(), 2);
-    const double forward = median_seconds([&] { layer.forward(x, y, {.training = true, .random = Random(4)}); }) / images;
-    const double backward = median_seconds([&] {
+    const auto dy = benchmarks::random_batch(y.shape(), layer.gradient_halo(), 2);
+    const auto median_of = [](auto pass) { return benchmarks::median_over(0.1, [&] { return benchmarks::seconds_of(pass); }); };
+    const double forward = median_of([&] { layer.forward(x, y, {.training = true, .random = Random(4)}); }) / images;
+    const double backward = median_of([&] {
                               if (first) return layer.backward_parameters(x, y, dy);
                               layer.backward(x, y, dy, dx);
                             }) /

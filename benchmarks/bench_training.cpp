@@ -1,7 +1,7 @@
 // Trains a network of examples/cifar10_norms for a while, or only runs it, and prints its speed as one line of JSON.
 #include "cifar10_norms/recipes.hpp"
 #include "conv_algorithms.hpp"
-#include "stopwatch.hpp"
+#include "measure.hpp"
 
 #include <normnet/normnet.hpp>
 

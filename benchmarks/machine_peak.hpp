@@ -1,7 +1,7 @@
 // What this machine can do at best: multiplications with additions in registers, and bytes copied in memory.
 #pragma once
 
-#include "stopwatch.hpp"
+#include "measure.hpp"
 
 #include <normnet/normnet.hpp>
 

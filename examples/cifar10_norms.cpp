@@ -5,7 +5,6 @@
 
 #include <normnet/normnet.hpp>
 
-#include <chrono>
 #include <exception>
 #include <iostream>
 #include <string>
@@ -25,8 +24,7 @@ void print_banner_if_synthetic(const Data& data) {
 
 void run(const Options& options) {
   using normnet::with_commas;
-  const auto start = std::chrono::steady_clock::now();
-  const auto seconds = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count(); };
+  const normnet::Stopwatch stopwatch;
   if (options.threads) normnet::set_num_threads(*options.threads);
 
   std::vector<normnet::ModelSummary> summaries;
@@ -49,12 +47,12 @@ void run(const Options& options) {
     for (const std::uint64_t seed : options.seeds) {
       train(options, data, seed, results.back(), [&] {
         report.write_curves(results);
-        report.write_summary(results, seconds());
+        report.write_summary(results, stopwatch.seconds());
       });
       if (results.back().runs.size() == 1) report.write_mistakes(results.back());
     }
   }
-  report.write_summary(results, seconds());  // once more, for the time and memory of everything
+  report.write_summary(results, stopwatch.seconds());  // once more, for the time and memory of everything
 
   std::cout << "\n" << report.table(results) << "\nEverything is in " << options.out.string() << "\n";
   print_banner_if_synthetic(data);

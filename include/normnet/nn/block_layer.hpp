@@ -20,6 +20,7 @@ class BlockLayer : public Layer<T> {
 
   /// Adds the steps of backward(x, y, dy, dx). dx is null where nobody asks for it; this is so only for layers with parameters.
   /// Later steps of the same run may overwrite dx, which may be dy; they leave x, y and any other dy as they are.
+  /// Work that is added with BlockSchedule::at_end() may read neither dx nor dy: the gradients of other layers take their memory.
   virtual void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
                                  BlockSchedule& schedule) = 0;
 

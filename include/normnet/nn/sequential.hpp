@@ -2,9 +2,8 @@
 #pragma once
 
 #include <normnet/nn/block_layer.hpp>
+#include <normnet/nn/places.hpp>
 
-#include <algorithm>
-#include <array>
 #include <concepts>
 #include <memory>
 #include <optional>
@@ -138,7 +137,7 @@ class Sequential final : public BlockLayer<T> {
   void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
     if (layers_.empty()) return schedule_copy(x, y, schedule);
     plan(x.shape());
-    Places& places = mode.gradient ? kept_ : inferred_;
+    Places<T>& places = mode.gradient ? kept_ : inferred_;
     prepare(places);
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       const Batch<T>& in = places.at(i, x, y);
@@ -222,71 +221,6 @@ class Sequential final : public BlockLayer<T> {
  private:
   static constexpr std::uint64_t pass_stream = ~std::uint64_t{0};  // apart from the streams of the layers' positions
 
-  // The places of a chain's feature maps, or of their gradients: place i stands between layer i - 1 and layer i. The first and
-  // the last are the caller's; those that a layer writes in place are one slot.
-  struct Places {
-    std::vector<std::size_t> slot;  // of each place
-    std::vector<Halo> halo;         // of each slot
-    std::vector<Batch<T>> storage;  // of each slot, but for the caller's
-    // Feature maps that are read by the next layer alone share two memories in turn: block after block, so that one is still in
-    // the cache when its memory is written again.
-    bool in_turn = false;
-    std::array<std::vector<Pack<T>, AlignedAllocator<Pack<T>>>, 2> memory;
-    Shape input;  // that the storage is for
-
-    bool is_callers(std::size_t place) const { return slot[place] == slot.front() || slot[place] == slot.back(); }
-
-    const Batch<T>& at(std::size_t place, const Batch<T>& first, const Batch<T>& last) const {
-      return slot[place] == slot.front() ? first : slot[place] == slot.back() ? last : storage[slot[place]];
-    }
-    Batch<T>& writable(std::size_t place, Batch<T>& last) { return slot[place] == slot.back() ? last : storage[slot[place]]; }
-
-    void reset(const std::vector<Shape>& shapes) {
-      input = {0};  // until all memory is there
-      if (in_turn) {
-        share_memory(shapes);
-      } else {
-        for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
-          if (!is_callers(place)) storage[slot[place]].reset(shapes[place], halo[slot[place]]);
-        }
-      }
-      input = shapes.front();
-    }
-
-    // Whoever writes to a memory next finds what another feature map left there.
-    void schedule_border(std::size_t place, BlockSchedule& schedule) {
-      if (!in_turn || is_callers(place) || halo[slot[place]] == Halo{}) return;
-      Batch<T>& batch = storage[slot[place]];
-      schedule.each_block(1, batch.channels() * (batch.height() + batch.width()),
-                          [&batch](Index block, Index) { batch.clear_border(block); });
-    }
-
-    std::size_t bytes() const {
-      std::size_t bytes = 0;
-      for (const auto& batch : storage) bytes += batch.bytes();
-      for (const auto& packs : memory) bytes += packs.size() * sizeof(Pack<T>);
-      return bytes;
-    }
-
-   private:
-    void share_memory(const std::vector<Shape>& shapes) {
-      std::array<Index, 2> of_block{};
-      for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
-        Index& most = of_block[slot[place] % 2];
-        if (!is_callers(place)) most = std::max(most, Batch<T>::packs_of_block(shapes[place], halo[slot[place]]));
-      }
-      const auto blocks = static_cast<std::size_t>((shapes.front()[0] + Batch<T>::lanes - 1) / Batch<T>::lanes);
-      for (std::size_t i = 0; i < 2; ++i) {
-        const std::size_t packs = blocks * static_cast<std::size_t>(of_block[i]);
-        if (packs > memory[i].size()) memory[i] = std::vector<Pack<T>, AlignedAllocator<Pack<T>>>(packs, Pack<T>(T(0)));
-      }
-      for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
-        const std::size_t s = slot[place];
-        if (!is_callers(place)) storage[s].share(shapes[place], halo[s], memory[s % 2].data(), of_block[s % 2]);
-      }
-    }
-  };
-
   // Shapes and slots, when the model meets an input of another shape.
   void plan(const Shape& input) {
     if (!shapes_.empty() && shapes_.front() == input) return;
@@ -296,7 +230,7 @@ class Sequential final : public BlockLayer<T> {
     shapes_ = std::move(shapes);
   }
 
-  void prepare(Places& places) {
+  void prepare(Places<T>& places) {
     if (places.input != shapes_.front()) places.reset(shapes_);
   }
 
@@ -317,8 +251,8 @@ class Sequential final : public BlockLayer<T> {
   }
 
   template <class Shares>
-  Places make_places(Shares shares, Halo (Layer<T>::*halo)() const, std::size_t reads) const {
-    Places places{.slot = {0}, .halo = {Halo{}}, .storage = {}, .memory = {}, .input = {0}};
+  Places<T> make_places(Shares shares, Halo (Layer<T>::*halo)() const, std::size_t reads) const {
+    Places<T> places{.slot = {0}, .halo = {Halo{}}, .storage = {}, .memory = {}, .input = {0}};
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       if (!shares(i)) places.halo.emplace_back();
       places.slot.push_back(places.halo.size() - 1);
@@ -400,7 +334,7 @@ class Sequential final : public BlockLayer<T> {
   bool training_ = true;
   std::uint64_t passes_ = 0;
   std::vector<Shape> shapes_;  // of each place
-  Places kept_, inferred_, gradients_;
+  Places<T> kept_, inferred_, gradients_;
   const Batch<T>* caller_input_ = nullptr;
   Batch<T> top_output_, padded_input_, padded_gradient_;
 };

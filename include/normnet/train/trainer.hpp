@@ -4,6 +4,7 @@
 #include <normnet/core/batch.hpp>
 #include <normnet/core/error.hpp>
 #include <normnet/core/format.hpp>
+#include <normnet/core/stopwatch.hpp>
 #include <normnet/core/tensor.hpp>
 #include <normnet/data/data_loader.hpp>
 #include <normnet/data/dataset.hpp>
@@ -16,7 +17,6 @@
 #include <normnet/train/progress_bar.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <concepts>
 #include <cstdint>
@@ -184,15 +184,6 @@ class Trainer {
   EvaluationResult<T> evaluate(const Dataset& data) { return evaluate(data, EvaluateOptions{}); }
 
  private:
-  class Stopwatch {
-   public:
-    double seconds() const { return std::chrono::duration<double>(Clock::now() - start_).count(); }
-
-   private:
-    using Clock = std::chrono::steady_clock;
-    Clock::time_point start_ = Clock::now();
-  };
-
   EvaluationResult<T> evaluate(DataLoader<T>& loader) {
     const Stopwatch stopwatch;
     RunningMetrics metrics;

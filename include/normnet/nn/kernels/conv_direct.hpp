@@ -1,4 +1,4 @@
-// Direct convolution in lane layout: forward pass and input gradient as products of small register tiles, without columns in memory.
+// Direct convolution in lane layout: forward pass and input gradient, as products of small register tiles.
 #pragma once
 
 #include <normnet/core/batch.hpp>
@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
-#include <memory>
 #include <utility>
 #include <vector>
 
@@ -19,9 +18,9 @@
 //     forward           y[o](p)  = bias[o] + sum over k of weight[o][k] * x(p + offset[k])
 //     input gradient    dx[c](q) =           sum over k of weight[k][c] * dy(q + offset[k])        k = (output channel, tap)
 //
-// A register tile computes a few channels times a few pixels at once, so that every load is used several times. What is left over at an edge is covered by a tile that overlaps the one before: it writes the same values
-// again. Small planes, most of whose pixels are near an edge, are computed pixel by pixel, each with the taps that read no
-// border.
+// A register tile computes a few channels times a few pixels at once, so that every load is used several times. What is left over
+// at an edge is covered by a tile that overlaps the one before: it writes the same values again. Small planes, most of whose
+// pixels are near an edge, are computed pixel by pixel, each with the taps that read no border.
 namespace normnet::inline NORMNET_ABI::kernels {
 
 /// The pixels (i, j), 0 <= i < rows and 0 <= j < columns, of a plane that stand at origin + step * (i, j).

@@ -7,6 +7,7 @@
 #include <normnet/nn/kernels/strips.hpp>
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 // With k = (channel, tap), a product in which one factor is a list of offsets instead of a matrix:

@@ -17,9 +17,9 @@
 //
 // The matrices evaluate polynomials at points and interpolate them: Lavin and Gray, "Fast algorithms for convolutional neural
 // networks" (2015, https://arxiv.org/abs/1509.09308). M = 2 has the points 0, 1, -1 and infinity; M = 4 has 0, 3/4, -3/4, 3/2,
-// -3/2 and infinity, whose rounding error is less than half of that of the usual 0, 1, -1, 2, -2 (Barabasz, Anderson, Soodhalter
-// and Gregg, "Error analysis and improving the accuracy of Winograd convolution for deep neural networks", 2020,
-// https://doi.org/10.1145/3412380): the tests hold it below four times the error of the direct algorithm.
+// -3/2 and infinity. The usual 0, 1, -1, 2, -2 round worse, for their powers are larger (Barabasz, Anderson, Soodhalter and Gregg,
+// "Error analysis and improving the accuracy of Winograd convolution for deep neural networks", 2020,
+// https://doi.org/10.1145/3412380); with these, the tests hold the error below four times that of the direct algorithm.
 //
 // In lane layout the transforms of pixels are a few operations on whole packs.
 namespace normnet::inline NORMNET_ABI::kernels {

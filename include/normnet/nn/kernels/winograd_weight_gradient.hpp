@@ -1,4 +1,4 @@
-// Winograd's convolution in lane layout: the gradient of the weight, F(3x3, 2x2).
+// Winograd's convolution in lane layout: the gradient of the weight, F(3x3, 4x4) and F(3x3, 2x2).
 #pragma once
 
 #include <normnet/core/batch.hpp>

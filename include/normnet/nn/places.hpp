@@ -1,0 +1,84 @@
+// The memory between the layers of a chain.
+#pragma once
+
+#include <normnet/core/batch.hpp>
+#include <normnet/core/block_schedule.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <vector>
+
+namespace normnet::inline NORMNET_ABI {
+
+/// The places of a chain's feature maps, or of their gradients: place i stands between layer i - 1 and layer i. The first and the
+/// last are the caller's; those that a layer writes in place are one slot.
+template <class T>
+struct Places {
+  std::vector<std::size_t> slot;  // of each place
+  std::vector<Halo> halo;         // of each slot
+  std::vector<Batch<T>> storage;  // of each slot, but for the caller's
+  /// Whether feature maps are read by the next layer alone. They share two memories in turn then: block after block, so that one is
+  /// still in the cache when its memory is written again.
+  bool in_turn = false;
+  std::array<std::vector<Pack<T>, AlignedAllocator<Pack<T>>>, 2> memory;
+  Shape input;  // that the storage is for
+
+  bool is_callers(std::size_t place) const { return slot[place] == slot.front() || slot[place] == slot.back(); }
+
+  /// The feature map of a place, between those of the caller.
+  const Batch<T>& at(std::size_t place, const Batch<T>& first, const Batch<T>& last) const {
+    return slot[place] == slot.front() ? first : slot[place] == slot.back() ? last : storage[slot[place]];
+  }
+  Batch<T>& writable(std::size_t place, Batch<T>& last) { return slot[place] == slot.back() ? last : storage[slot[place]]; }
+
+  /// Takes the shapes of all places. Throws Error when they do not fit the memory; no shape is taken then.
+  void reset(const std::vector<Shape>& shapes) {
+    input = {0};  // until all memory is there
+    if (in_turn) {
+      share_memory(shapes);
+    } else {
+      for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
+        if (!is_callers(place)) storage[slot[place]].reset(shapes[place], halo[slot[place]]);
+      }
+    }
+    input = shapes.front();
+  }
+
+  /// Adds the step that clears the border of a place before its layer writes: in a memory that is shared, another feature map has
+  /// left something there.
+  void schedule_border(std::size_t place, BlockSchedule& schedule) {
+    if (!in_turn || is_callers(place) || halo[slot[place]] == Halo{}) return;
+    Batch<T>& batch = storage[slot[place]];
+    schedule.each_block(1, batch.channels() * (batch.height() + batch.width()),
+                        [&batch](Index block, Index) { batch.clear_border(block); });
+  }
+
+  /// The memory of all places but the caller's.
+  std::size_t bytes() const {
+    std::size_t bytes = 0;
+    for (const auto& batch : storage) bytes += batch.bytes();
+    for (const auto& packs : memory) bytes += packs.size() * sizeof(Pack<T>);
+    return bytes;
+  }
+
+ private:
+  void share_memory(const std::vector<Shape>& shapes) {
+    std::array<Index, 2> of_block{};
+    for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
+      Index& most = of_block[slot[place] % 2];
+      if (!is_callers(place)) most = std::max(most, Batch<T>::packs_of_block(shapes[place], halo[slot[place]]));
+    }
+    const auto blocks = static_cast<std::size_t>((shapes.front()[0] + Batch<T>::lanes - 1) / Batch<T>::lanes);
+    for (std::size_t i = 0; i < 2; ++i) {
+      const std::size_t packs = blocks * static_cast<std::size_t>(of_block[i]);
+      if (packs > memory[i].size()) memory[i] = std::vector<Pack<T>, AlignedAllocator<Pack<T>>>(packs, Pack<T>(T(0)));
+    }
+    for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
+      const std::size_t s = slot[place];
+      if (!is_callers(place)) storage[s].share(shapes[place], halo[s], memory[s % 2].data(), of_block[s % 2]);
+    }
+  }
+};
+
+}  // namespace normnet::inline NORMNET_ABI
