@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <vector>
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -15,7 +16,13 @@ namespace normnet {
 
 namespace detail {
 inline std::atomic<int> requested_threads{0};  // 0: as many as OpenMP offers
-}
+
+// What is left of a thread's part of a loop.
+struct alignas(64) Share {
+  std::atomic<Index> next;
+  Index end;
+};
+}  // namespace detail
 
 /// The threads that parallel loops use from now on; 0 returns to the default, all that OpenMP offers (OMP_NUM_THREADS).
 /// No result depends on this number. Throws Error when it is negative.
@@ -38,7 +45,8 @@ inline int num_threads() {
 inline constexpr Index parallel_threshold = 8192;
 
 /// Calls f(i) for every i in [0, count), on several threads when count * cost, in vector operations, is worth it.
-/// Neighbouring i go to the same thread, so that successive loops over the blocks of a batch find them in its cache.
+/// Each thread begins with its own share of neighbouring i, so that successive loops over the blocks of a batch find them in its
+/// cache; when it is done, it helps the others with theirs, for on a shared machine some are slower.
 /// The calls must not depend on each other. An exception from f is rethrown here; of several, that of the smallest i.
 template <class F>
 void parallel_for(Index count, Index cost, F&& f) {
@@ -47,15 +55,26 @@ void parallel_for(Index count, Index cost, F&& f) {
   if (threads > 1 && count * cost >= parallel_threshold && !omp_in_parallel()) {
     std::exception_ptr failure;
     Index failed = count;
-#pragma omp parallel for num_threads(threads) schedule(static)
-    for (Index i = 0; i < count; ++i) {
-      try {
-        f(i);
-      } catch (...) {
+    std::vector<detail::Share> shares(static_cast<std::size_t>(threads));
+    for (int t = 0; t < threads; ++t) {
+      shares[static_cast<std::size_t>(t)].next = count * t / threads;
+      shares[static_cast<std::size_t>(t)].end = count * (t + 1) / threads;
+    }
+#pragma omp parallel num_threads(threads)
+    {
+      const int self = omp_get_thread_num();
+      for (int k = 0; k < threads; ++k) {
+        detail::Share& share = shares[static_cast<std::size_t>((self + k) % threads)];
+        for (Index i = share.next++; i < share.end; i = share.next++) {
+          try {
+            f(i);
+          } catch (...) {
 #pragma omp critical(normnet_parallel_for)
-        if (i < failed) {
-          failed = i;
-          failure = std::current_exception();
+            if (i < failed) {
+              failed = i;
+              failure = std::current_exception();
+            }
+          }
         }
       }
     }
