@@ -15,50 +15,23 @@
 #include <vector>
 
 // At each position, dg is a product of (output channels x tiles) with (tiles x input channels), whose sums stay in registers over
-// all tiles of a strip. The positions of one row of the transform are computed at a time, for as many channels as fit the cache.
+// all tiles of a strip. The positions of two rows of the transform are computed at a time, for as many channels as fit the cache.
 namespace normnet::inline NORMNET_ABI::kernels {
 
-/// A row of a transform, B^T or A: the sum over k < M of factor[k] * pixel[index[k]]. No row has more terms.
-template <int M, class T>
-struct WinogradRow {
-  std::array<Index, static_cast<std::size_t>(M)> index{};
-  std::array<T, static_cast<std::size_t>(M)> factor{};
+/// Two rows of a transform, B^T or A, that have most of their terms in common, of M / 2 + 1 such pairs: first and last, second and
+/// third, ...
+template <int M>
+struct WinogradRows {
+  static constexpr Index pairs = M / 2 + 1;
 
-  /// Row i of the transform of `Pixels` pixels, found by transforming unit vectors.
-  template <std::size_t Pixels, class Transform>
-  static WinogradRow of(std::size_t i, Transform transform) {
-    WinogradRow row;
-    std::size_t terms = 0;
-    for (std::size_t k = 0; k < Pixels; ++k) {
-      std::array<double, Pixels> unit{};
-      unit[k] = 1;
-      const double factor = transform(unit)[i];
-      if (factor == 0) continue;
-      row.index[terms] = static_cast<Index>(k);
-      row.factor[terms++] = static_cast<T>(factor);
-    }
-    return row;
-  }
-  static WinogradRow of_input(std::size_t i) {
-    return of<M + 2>(i, [](const std::array<double, M + 2>& d) { return Winograd<M>::input(d); });
-  }
-  static WinogradRow of_gradient(std::size_t i) {
-    return of<M>(i, [](const std::array<double, M>& dy) { return Winograd<M>::gradient(dy); });
-  }
-
-  /// The same where the pixels from `count` on do not exist: they count as zero.
-  WinogradRow within(Index count) const {
-    WinogradRow row = *this;
-    for (std::size_t k = 0; k < row.index.size(); ++k) {
-      if (index[k] < count) continue;
-      row.index[k] = 0;
-      row.factor[k] = T(0);
-    }
-    return row;
+  /// Row 0 or 1 of a pair, among those of the transform.
+  static constexpr Index row(Index pair, Index which) {
+    if (pair == 0) return which == 0 ? 0 : M + 1;
+    return 2 * pair - 1 + which;
   }
 };
 
-/// Transformed pixels of a strip of tiles: value(position, channel)[tile], for the M + 2 positions of a row of the transform.
+/// Transformed pixels of a strip of tiles: value(position, channel)[tile], for the positions of two rows of the transform.
 template <class T>
 struct WinogradStrip {
   Pack<T>* values;
@@ -70,45 +43,66 @@ struct WinogradStrip {
   Pack<T>* operator()(Index position, Index channel) const { return values + (position * channels + channel) * stride(); }
 };
 
-/// Transforms some channels of a strip of tiles: one row of the transform. The plane of `height` x `width` pixels that the tiles
-/// read starts at `origin`; each tile reads Pixels x Pixels of them, which Transform makes M + 2 of.
-template <int M, std::size_t Pixels, class T, class Transform>
-void winograd_strip(const WinogradGrid& grid, const Strip& strip, const Batch<T>& batch, Pair origin, Index height, Index width,
-                    const WinogradRow<M, T>& row, Index first_channel, const WinogradStrip<T>& out, Transform transform) {
+/// The plane of pixels that the tiles of a strip read, and a row of zeros for those that hang over.
+template <class T>
+struct WinogradPlane {
+  const Batch<T>& batch;
+  Pair origin;
+  Index height, width;
+  const Pack<T>* zeros;
+};
+
+/// Transforms some channels of a strip of tiles: one pair of rows of the transform. Each tile reads Pixels x Pixels pixels, of
+/// which Transform makes M + 2 in each direction.
+template <int M, Index RowPair, std::size_t Pixels, class T, class Transform>
+void winograd_strip(const WinogradGrid& grid, const Strip& strip, const WinogradPlane<T>& plane, Index first_channel,
+                    const WinogradStrip<T>& out, Transform transform) {
+  using Rows = WinogradRows<M>;
+  constexpr auto row_0 = static_cast<std::size_t>(Rows::row(RowPair, 0)), row_1 = static_cast<std::size_t>(Rows::row(RowPair, 1));
   const Index columns = grid.columns(), stride = out.channels * out.stride();
   for (Index c = 0; c < out.channels; ++c) {
     Pack<T>* target = out(0, c);
     for (Index block = strip.first_block; block < strip.last_block; ++block) {
       for (Index i = strip.first_row; i < strip.last_row; ++i) {
-        const WinogradRow<M, T> present = row.within(height - i * M);
-        const Pack<T>* pixel[M];
-        Pack<T> factor[M];
-        for (std::size_t k = 0; k < M; ++k) {
-          pixel[k] = batch.row(block, first_channel + c, origin.height + i * M + present.index[k]) + origin.width;
-          factor[k] = Pack<T>(present.factor[k]);
+        const Pack<T>* pixel[Pixels];
+        for (std::size_t k = 0; k < Pixels; ++k) {
+          const Index row = i * M + static_cast<Index>(k);
+          pixel[k] = plane.zeros;
+          if (row < plane.height)
+            pixel[k] = plane.batch.row(block, first_channel + c, plane.origin.height + row) + plane.origin.width;
         }
-        const auto column = [&](Index j) {
-          for (std::size_t k = 0; k < M; ++k) prefetch(pixel[k] + j + batch.channel_stride());
-          Pack<T> value = factor[0] * pixel[0][j];
-#pragma GCC unroll 4
-          for (std::size_t k = 1; k < M; ++k) value += factor[k] * pixel[k][j];
-          return value;
+        // The pixels of both rows that a tile reads; it shares some with the tile before.
+        std::array<Pack<T>, Pixels> d[2];
+        const auto read = [&](std::size_t k, Index j) {
+          std::array<Pack<T>, Pixels> column;
+#pragma GCC unroll 6
+          for (std::size_t l = 0; l < Pixels; ++l) column[l] = pixel[l][j];
+          const auto transformed = transform(column);
+          d[0][k] = transformed[row_0];
+          d[1][k] = transformed[row_1];
         };
-        std::array<Pack<T>, Pixels> d;
-        for (std::size_t k = M; k < Pixels; ++k) d[k] = column(static_cast<Index>(k - M));
+        for (std::size_t k = M; k < Pixels; ++k) read(k, static_cast<Index>(k - M));
         for (Index j = 0; j < columns; ++j, ++target) {
-          for (std::size_t k = M; k < Pixels; ++k) d[k - M] = d[k];
-          const Index next = j * M + static_cast<Index>(Pixels) - M, count = std::min<Index>(M, width - next);
+          for (std::size_t k = M; k < Pixels; ++k) {
+            d[0][k - M] = d[0][k];
+            d[1][k - M] = d[1][k];
+          }
+          const Index next = j * M + static_cast<Index>(Pixels) - M, count = std::min<Index>(M, plane.width - next);
           if (count == M) {
 #pragma GCC unroll 4
-            for (std::size_t k = 0; k < M; ++k) d[Pixels - M + k] = column(next + static_cast<Index>(k));
+            for (std::size_t k = 0; k < M; ++k) read(Pixels - M + k, next + static_cast<Index>(k));
           } else {
-            for (std::size_t k = 0; k < M; ++k)
-              d[Pixels - M + k] = static_cast<Index>(k) < count ? column(next + static_cast<Index>(k)) : Pack<T>(T(0));
+            for (std::size_t k = 0; k < M; ++k) {
+              d[0][Pixels - M + k] = d[1][Pixels - M + k] = Pack<T>(T(0));
+              if (static_cast<Index>(k) < count) read(Pixels - M + k, next + static_cast<Index>(k));
+            }
           }
-          const auto transformed = transform(d);
+#pragma GCC unroll 2
+          for (Index which = 0; which < 2; ++which) {
+            const auto transformed = transform(d[which]);
 #pragma GCC unroll 6
-          for (std::size_t k = 0; k < M + 2; ++k) target[static_cast<Index>(k) * stride] = transformed[k];
+            for (Index k = 0; k < M + 2; ++k) target[(which * (M + 2) + k) * stride] = transformed[static_cast<std::size_t>(k)];
+          }
         }
       }
     }
@@ -165,44 +159,46 @@ void winograd_gradient_product(const WinogradStrip<T>& u, const WinogradStrip<T>
 /// The channels of a strip that are transformed at a time: as many as fit so many bytes, in shares of about the same size.
 template <int M, class T>
 Index winograd_channels_at_once(Index channels, Index tiles, Index cache_bytes) {
-  const Index fit = std::max<Index>(8, cache_bytes / ((M + 2) * tiles * static_cast<Index>(sizeof(Pack<T>))));
+  const Index fit = std::max<Index>(8, cache_bytes / (2 * (M + 2) * tiles * static_cast<Index>(sizeof(Pack<T>))));
   const Index shares = (channels + fit - 1) / fit;
   return (channels + shares - 1) / shares;
 }
 
-/// One row of positions of a strip: partial[position][output channel][input channel] for positions [i (M + 2), (i + 1) (M + 2)).
-template <int M, class T>
-void winograd_gradient_row(const ConvGeometry& conv, const WinogradGrid& grid, const Strip& strip, const Batch<T>& x,
-                           const Batch<T>& dy, Index i, T* partial) {
+/// A pair of rows of positions of a strip: partial[position][output channel][input channel] for those positions.
+template <int M, Index RowPair, class T>
+void winograd_gradient_rows(const ConvGeometry& conv, const WinogradGrid& grid, const Strip& strip, const Batch<T>& x,
+                            const Batch<T>& dy, T* partial) {
   const Index inputs = conv.in_per_group(), outputs = conv.out_per_group(), pairs = conv.out_channels * inputs;
   const Index tiles = (strip.last_block - strip.first_block) * (strip.last_row - strip.first_row) * grid.columns();
   const Index outputs_at_once = winograd_channels_at_once<M, T>(outputs, tiles, 512 * 1024);
-  const Index inputs_at_once = winograd_channels_at_once<M, T>(inputs, tiles, 192 * 1024);
-  const Index channel_packs = (M + 2) * (tiles | 1);
-  Pack<T>* const memory = scratch<T>((outputs_at_once + inputs_at_once) * channel_packs);
-  const auto row_of_gradient = WinogradRow<M, T>::of_gradient(static_cast<std::size_t>(i));
-  const auto row_of_input = WinogradRow<M, T>::of_input(static_cast<std::size_t>(i));
+  const Index inputs_at_once = winograd_channels_at_once<M, T>(inputs, tiles, 256 * 1024);
+  const Index channel_packs = 2 * (M + 2) * (tiles | 1), width = grid.input_width();
+  Pack<T>* const zeros = scratch<T>(width + (outputs_at_once + inputs_at_once) * channel_packs);
+  std::fill_n(zeros, width, Pack<T>(T(0)));
+  const WinogradPlane<T> gradients{dy, {0, 0}, grid.height, grid.width, zeros};
+  const WinogradPlane<T> pixels{x, grid.origin, grid.input_height(), grid.input_width(), zeros};
   for (Index g = 0; g < conv.groups; ++g) {
     for (Index o = 0; o < outputs; o += outputs_at_once) {
-      const WinogradStrip<T> u{memory, std::min(outputs_at_once, outputs - o), tiles};
-      winograd_strip<M, M>(grid, strip, dy, {0, 0}, grid.height, grid.width, row_of_gradient, g * outputs + o, u,
-                           [](const std::array<Pack<T>, M>& pixels) { return Winograd<M>::gradient(pixels); });
+      const WinogradStrip<T> u{zeros + width, std::min(outputs_at_once, outputs - o), tiles};
+      winograd_strip<M, RowPair, M>(grid, strip, gradients, g * outputs + o, u,
+                                    [](const std::array<Pack<T>, M>& d) { return Winograd<M>::gradient(d); });
       for (Index c = 0; c < inputs; c += inputs_at_once) {
         const WinogradStrip<T> v{u.values + u.channels * channel_packs, std::min(inputs_at_once, inputs - c), tiles};
-        winograd_strip<M, M + 2>(grid, strip, x, grid.origin, grid.input_height(), grid.input_width(), row_of_input,
-                                 g * inputs + c, v, [](const std::array<Pack<T>, M + 2>& d) { return Winograd<M>::input(d); });
-        for (Index j = 0; j < M + 2; ++j) {
-          winograd_gradient_product(u, v, j, partial + (i * (M + 2) + j) * pairs + (g * outputs + o) * inputs + c, inputs);
+        winograd_strip<M, RowPair, M + 2>(grid, strip, pixels, g * inputs + c, v,
+                                          [](const std::array<Pack<T>, M + 2>& d) { return Winograd<M>::input(d); });
+        for (Index j = 0; j < 2 * (M + 2); ++j) {
+          const Index position = WinogradRows<M>::row(RowPair, j / (M + 2)) * (M + 2) + j % (M + 2);
+          winograd_gradient_product(u, v, j, partial + position * pairs + (g * outputs + o) * inputs + c, inputs);
         }
       }
     }
   }
 }
 
-/// Cuts a batch into strips of tiles: few enough for the pixels of a strip and their transforms to stay in the second-level cache,
-/// enough for the sum over the lanes at the end of each not to count. Large planes are cut; small ones of two blocks go together.
+/// Cuts a batch into strips of at most about 16 tiles: few enough for their transforms to stay in the second-level cache, enough
+/// for the sum over the lanes at the end of each not to count. Large planes are cut; small ones of several blocks go together.
 inline std::vector<Strip> winograd_strips(Index blocks, const WinogradGrid& grid) {
-  return strips(blocks, grid.rows(), grid.columns(), grid.tiles() > 20 ? 16 : 32);
+  return strips(blocks, grid.rows(), grid.columns(), 16);
 }
 
 /// Adds the gradient with respect to the weight to dweight, from partial sums over fixed strips of tiles. x needs a border of the
@@ -214,10 +210,14 @@ void winograd_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const
   const std::vector<Strip> parts = winograd_strips(dy.blocks(), grid);
   const Index pairs = conv.out_channels * conv.in_per_group(), count = static_cast<Index>(parts.size());
   const auto partial = std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(count * positions * pairs));
-  const Index cost = (M + 2) * pairs * grid.tiles() * dy.blocks() / std::max<Index>(1, count);
-  parallel_for_2d(count, M + 2, cost, [&](Index part, Index i) {
-    winograd_gradient_row<M>(conv, grid, parts[static_cast<std::size_t>(part)], x, dy, i,
-                             partial.get() + part * positions * pairs);
+  constexpr Index row_pairs = WinogradRows<M>::pairs;
+  const Index cost = 2 * (M + 2) * pairs * grid.tiles() * dy.blocks() / std::max<Index>(1, count);
+  parallel_for_2d(count, row_pairs, cost, [&](Index part, Index row_pair) {
+    const Strip& strip = parts[static_cast<std::size_t>(part)];
+    T* const of_part = partial.get() + part * positions * pairs;
+    if (row_pair == 0) return winograd_gradient_rows<M, 0>(conv, grid, strip, x, dy, of_part);
+    if (row_pair == 1) return winograd_gradient_rows<M, 1>(conv, grid, strip, x, dy, of_part);
+    if constexpr (row_pairs == 3) winograd_gradient_rows<M, 2>(conv, grid, strip, x, dy, of_part);
   });
   parallel_for(pairs, positions * count, [&](Index pair) {
     std::array<double, static_cast<std::size_t>(positions)> total{};
