@@ -50,8 +50,8 @@ struct Places {
   void schedule_border(std::size_t place, BlockSchedule& schedule) {
     if (!in_turn || is_callers(place) || halo[slot[place]] == Halo{}) return;
     Batch<T>& batch = storage[slot[place]];
-    schedule.each_block(1, batch.channels() * (batch.height() + batch.width()),
-                        [&batch](Index block, Index) { batch.clear_border(block); });
+    const Index packs = batch.channels() * (batch.channel_stride() - batch.plane());
+    schedule.each_block(1, packs, [&batch](Index block, Index) { batch.clear_border(block); });
   }
 
   /// The memory of all places but the caller's.
