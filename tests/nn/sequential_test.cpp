@@ -47,12 +47,12 @@ template <class T>
 struct LayerByLayer {
   std::vector<Batch<T>> values;
 
-  void forward(Sequential<T>& net, const Batch<T>& x, const Random& random) {
+  void forward(Sequential<T>& net, const Batch<T>& x, const Random& random, bool training = true) {
     values.assign(1, x);
     for (Index i = 0; i < net.size(); ++i) {
       const Batch<T> padded = with_halo(values.back(), net[i].input_halo());
       Batch<T> y(net[i].output_shape(padded.shape()));
-      net[i].forward(padded, y, {true, random.fork(static_cast<std::uint64_t>(i))});
+      net[i].forward(padded, y, {training, random.fork(static_cast<std::uint64_t>(i))});
       values.back() = padded;
       values.push_back(y);
     }
@@ -102,6 +102,45 @@ TEST_CASE("the memory plan changes no bit", "[sequential]") {
     without_dx.forward(x);
     without_dx.backward(dy);
     CHECK(gradients(without_dx) == gradients(plain));
+  }
+}
+
+TEST_CASE("what a convolution computes for the layers behind it changes no bit", "[sequential]") {
+  const auto build = [] {
+    Sequential<float> net(1);  // Winograd, direct, single pixels; ReLU before and after a norm; a second norm, which waits
+    net.add(Conv2d<float>({.in_channels = 6, .out_channels = 10, .kernel_size = 3, .padding = 1})).add(ReLU<float>());
+    net.add(BatchNorm2d<float>(10)).add(Dropout<float>(0.25));
+    net.add(Conv2d<float>({.in_channels = 10, .out_channels = 7, .kernel_size = 1})).add(BatchNorm2d<float>(7));
+    net.add(ReLU<float>()).add(BatchNorm2d<float>(7)).add(ReLU<float>());
+    net.add(Conv2d<float>({.in_channels = 7, .out_channels = 14, .kernel_size = 3, .stride = 2, .groups = 7}));
+    net.add(BatchNorm2d<float>({.channels = 14, .track_running_stats = false})).add(Dropout<float>(0));
+    net.add(Conv2d<float>({.in_channels = 14, .out_channels = 9, .kernel_size = 3}))
+        .add(ReLU<float>())
+        .add(BatchNorm2d<float>(9));
+    return net;
+  };
+  auto net = build(), plain = build();
+  for (const std::uint64_t pass : {0, 1}) {
+    const auto x = Batch<float>::from(test::random_tensor<float>({19, 6, 11, 9}, pass));
+    LayerByLayer<float> reference;
+    const Tensor<float> trained = net.forward(x).to_tensor();
+    const Random random = Random(1).fork(~std::uint64_t{0});
+    reference.forward(plain, x, random.fork(pass));
+    CHECK(trained == reference.values.back().to_tensor());
+    Batch<float> dx;
+    const auto dy = Batch<float>::from(test::random_tensor<float>(trained.shape(), 2));
+    net.backward(dy, dx);
+    CHECK(dx.to_tensor() == reference.backward(plain, dy).to_tensor());
+    CHECK(gradients(net) == gradients(plain));
+
+    const Tensor<float> inferred = net.inference(x).to_tensor();
+    reference.forward(plain, x, random, /*training=*/false);
+    CHECK(inferred == reference.values.back().to_tensor());
+    net.eval();
+    CHECK(net.forward(x).to_tensor() == inferred);
+    net.backward(dy, dx);  // with the running statistics
+    CHECK(dx.to_tensor() == reference.backward(plain, dy).to_tensor());
+    net.train();
   }
 }
 

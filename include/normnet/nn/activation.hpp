@@ -18,6 +18,8 @@ namespace normnet::inline NORMNET_ABI {
 ///     Pack<T> value(Pack<T> x) const;                        // f(x)
 ///     Pack<T> gradient(Pack<T> kept, Pack<T> dy) const;      // dy * f'(x), where kept is x or y
 ///
+/// and, if a convolution may compute it, static void append_to(kernels::Pointwise<T>&).
+///
 /// Shapes: any to the same. Works in place. What is not a number stays so.
 template <class T, class Formula>
 class Activation final : public BlockLayer<T> {
@@ -40,6 +42,12 @@ class Activation final : public BlockLayer<T> {
         for (Index i = 0; i < width; ++i) out[i] = formula.value(in[i]);
       }
     });
+  }
+
+  bool append_to(kernels::Pointwise<T>& pointwise, const Mode&) override {
+    constexpr bool is_relu = requires { Formula::append_to(pointwise); };
+    if constexpr (is_relu) Formula::append_to(pointwise);
+    return is_relu;
   }
 
   /// dx = dy * f'(x).
@@ -71,6 +79,7 @@ struct ReLU {
   Pack<T> zero{T(0)};
 
   Pack<T> value(const Pack<T>& x) const { return max(zero, x); }
+  static void append_to(kernels::Pointwise<T>& pointwise) { pointwise.append_relu(); }
   Pack<T> gradient(const Pack<T>& y, const Pack<T>& dy) const { return select_equal(y, zero, zero, dy); }
 };
 

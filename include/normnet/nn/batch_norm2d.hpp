@@ -67,8 +67,8 @@ class BatchNorm2d final : public BlockLayer<T> {
     if (uses_batch_statistics_ && count < 2) {
       fail(this->label(), ": expected more than one value per channel in training, got ", count, " (input ", x.shape(), ")");
     }
-    moments_.resize(static_cast<std::size_t>(channels));
     if (uses_batch_statistics_) {
+      moments_.resize(static_cast<std::size_t>(channels));
       statistics_.resize(static_cast<std::size_t>(x.blocks() * channels));
       const auto gather = [&](Index block, Index c) {
         of_block(statistics_, block, c) = kernels::statistics_per_block(x, block, c);
@@ -80,14 +80,22 @@ class BatchNorm2d final : public BlockLayer<T> {
                               if (follows) follow(c, statistics);
                             });
     } else {
-      for (Index c = 0; c < channels; ++c) set_moments(c, running_statistics(c));
+      set_running_moments();
     }
     schedule.each_channel(channels, x.plane(), [&](Index block, Index c) {
-      const auto index = static_cast<std::size_t>(c);
-      const kernels::NormalizingLine<T> line(moments_[index], weight_.value.data()[c], bias_.value.data()[c]);
+      const auto line = line_of(c);
       const auto [rows, width] = kernels::plane_rows(x, y);
       for (Index row = 0; row < rows; ++row) line.apply(x.row(block, c, row), y.row(block, c, row), width);
     });
+  }
+
+  bool append_to(kernels::Pointwise<T>& pointwise, const Mode& mode) override {
+    if (mode.training || !options_.track_running_stats) return false;
+    uses_batch_statistics_ = false;
+    set_running_moments();
+    std::vector<kernels::NormalizingLine<T>> lines;
+    for (Index c = 0; c < options_.channels; ++c) lines.push_back(line_of(c));
+    return pointwise.append_lines(std::move(lines));
   }
 
   /// With xhat = (x - mean) * rstd, g = weight * dy, and means over the channel's images and pixels:
@@ -170,8 +178,15 @@ class BatchNorm2d final : public BlockLayer<T> {
     moments_[static_cast<std::size_t>(c)] = kernels::Moments<T>::broadcast(statistics, options_.eps);
   }
 
-  kernels::Statistics running_statistics(Index c) const {
-    return {1, static_cast<double>(running_mean_.data()[c]), static_cast<double>(running_var_.data()[c])};
+  void set_running_moments() {
+    moments_.resize(static_cast<std::size_t>(options_.channels));
+    for (Index c = 0; c < options_.channels; ++c) {
+      set_moments(c, {1, static_cast<double>(running_mean_.data()[c]), static_cast<double>(running_var_.data()[c])});
+    }
+  }
+
+  kernels::NormalizingLine<T> line_of(Index c) const {
+    return {moments_[static_cast<std::size_t>(c)], weight_.value.data()[c], bias_.value.data()[c]};
   }
 
   void follow(Index c, const kernels::Statistics& current) {

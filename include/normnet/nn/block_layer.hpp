@@ -2,7 +2,10 @@
 #pragma once
 
 #include <normnet/core/block_schedule.hpp>
+#include <normnet/nn/kernels/pointwise.hpp>
 #include <normnet/nn/layer.hpp>
+
+#include <utility>
 
 namespace normnet::inline NORMNET_ABI {
 
@@ -17,6 +20,20 @@ class BlockLayer : public Layer<T> {
   /// Adds the steps of forward(x, y, mode). They run after this call, while x and y live, so they may refer to both. Throws Error
   /// where forward() would.
   virtual void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) = 0;
+
+  /// Whether this layer can apply a function of single values to its output as it writes it: those of the layers that follow.
+  virtual bool applies_pointwise(const Batch<T>&) const { return false; }
+
+  /// schedule_forward() for such a layer, with y = after(output).
+  virtual void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule,
+                                     kernels::Pointwise<T>) {
+    schedule_forward(x, y, mode, schedule);
+  }
+
+  /// For a layer that works in place: if in this mode it computes each value from that value alone, by a function that can still
+  /// be appended, appends it, leaves everything else as schedule_forward() would, and returns true. The layer before it does its
+  /// work then.
+  virtual bool append_to(kernels::Pointwise<T>&, const Mode&) { return false; }
 
   /// Adds the steps of backward(x, y, dy, dx). dx is null where nobody asks for it; this is so only for layers with parameters.
   /// Later steps of the same run may overwrite dx, which may be dy; they leave x, y and any other dy as they are.

@@ -80,15 +80,23 @@ class Conv2d final : public BlockLayer<T> {
     return {input[0], conv_.out_channels, output.height, output.width};
   }
 
-  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
+    schedule_forward_then(x, y, mode, schedule, {});
+  }
+
+  bool applies_pointwise(const Batch<T>& x) const override { return algorithm(x, ConvPass::forward) != ConvAlgorithm::im2col; }
+
+  void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule,
+                             kernels::Pointwise<T> after) override {
     const T* weight = weight_.value.data();
     const T* bias = options_.bias ? bias_.value.data() : nullptr;
     switch (algorithm(x, ConvPass::forward)) {
       case ConvAlgorithm::winograd:
-        return schedule.each_part(kernels::winograd_forward(conv_, {y.height(), y.width()}, weight, bias), x, y);
+        return schedule.each_part(kernels::winograd_forward(conv_, {y.height(), y.width()}, weight, bias, std::move(after)), x,
+                                  y);
       case ConvAlgorithm::im2col:
         return schedule.then([&, weight, bias] { kernels::conv_im2col_forward(conv_, x, weight, bias, y); });
-      default: return schedule.each_part(kernels::conv_direct_forward(conv_, x, weight, bias, y), x, y);
+      default: return schedule.each_part(kernels::conv_direct_forward(conv_, x, weight, bias, y, std::move(after)), x, y);
     }
   }
 

@@ -41,6 +41,12 @@ class Dropout final : public BlockLayer<T> {
     schedule_apply(x, y, schedule);
   }
 
+  bool append_to(kernels::Pointwise<T>&, const Mode& mode) override {
+    if (mode.training && p_ > 0) return false;
+    dropping_ = false;
+    return true;
+  }
+
   /// dx = dy / (1 - p) where the forward pass kept the element, else 0.
   void schedule_backward(const Batch<T>&, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
     schedule_apply(dy, *dx, schedule);

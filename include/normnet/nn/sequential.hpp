@@ -139,12 +139,24 @@ class Sequential final : public BlockLayer<T> {
     plan(x.shape());
     Places<T>& places = mode.gradient ? kept_ : inferred_;
     prepare(places);
+    const auto block_layer_at = [&](std::size_t i) { return dynamic_cast<BlockLayer<T>*>(layers_[i].get()); };
+    const auto mode_of = [&](std::size_t i) { return Mode{mode.training, mode.random.fork(i), mode.gradient}; };
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       const Batch<T>& in = places.at(i, x, y);
       Batch<T>& out = places.writable(i + 1, y);
-      const Mode of_layer{mode.training, mode.random.fork(i), mode.gradient};
+      const Mode of_layer = mode_of(i);
       if (places.slot[i] != places.slot[i + 1]) places.schedule_border(i + 1, schedule);
-      if (auto* block_layer = dynamic_cast<BlockLayer<T>*>(layers_[i].get())) {
+      auto* const block_layer = block_layer_at(i);
+      if (block_layer != nullptr && block_layer->applies_pointwise(in)) {
+        // Layers that would overwrite its output at once, value by value, are computed with it.
+        kernels::Pointwise<T> after;
+        while (i + 1 < layers_.size() && places.slot[i + 1] == places.slot[i + 2]) {
+          auto* const next = block_layer_at(i + 1);
+          if (next == nullptr || !next->append_to(after, mode_of(i + 1))) break;
+          ++i;
+        }
+        block_layer->schedule_forward_then(in, out, of_layer, schedule, std::move(after));
+      } else if (block_layer != nullptr) {
         block_layer->schedule_forward(in, out, of_layer, schedule);
       } else {
         schedule.then([&layer = *layers_[i], &in, &out, of_layer] { layer.forward(in, out, of_layer); });

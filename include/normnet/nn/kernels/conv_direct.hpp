@@ -3,6 +3,7 @@
 
 #include <normnet/core/batch.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
+#include <normnet/nn/kernels/pointwise.hpp>
 #include <normnet/nn/kernels/register_tiles.hpp>
 
 #include <algorithm>
@@ -66,22 +67,23 @@ struct Tap {
   Index index;   // among the taps of the correlation
 };
 
-/// y(p) = bias + sum over c and taps of weight[c][tap] * x[c](p + tap), for the pixels of two grids of the same size, in each
-/// group of channels.
+/// y(p) = after(bias + sum over c and taps of weight[c][tap] * x[c](p + tap)), for the pixels of two grids of the same size, in
+/// each group of channels.
 template <class T>
 class Correlation {
  public:
   /// value(group, output channel within the group, input channel within the group, tap) are the weights.
   template <class F>
   Correlation(const PixelGrid& in, const PixelGrid& out, Index groups, std::vector<Tap> taps, const Batch<T>& x,
-              const Batch<T>& y, const T* bias, F value)
+              const Batch<T>& y, const T* bias, F value, Pointwise<T> after = {})
       : in_(in),
         out_(out),
         groups_(groups),
         inputs_(x.channels() / groups),
         outputs_(y.channels() / groups),
         taps_(std::move(taps)),
-        bias_(bias) {
+        bias_(bias),
+        after_(std::move(after)) {
     choose_tile({x.height(), x.width()});
     const Index tap_count = static_cast<Index>(taps_.size());
     weight_.resize(static_cast<std::size_t>(groups * tiles() * tile_weights()));
@@ -228,8 +230,9 @@ class Correlation {
         multiply(weight, taps, x.channel_stride(), pixel, sum);
 #pragma GCC unroll 24
         for (int o = 0; o < Channels; ++o) {
+          const auto after = after_.of_channel(channel + o);
 #pragma GCC unroll 9
-          for (int p = 0; p < Pixels; ++p) target[p][(channel + o) * y.channel_stride()] = sum[o][p];
+          for (int p = 0; p < Pixels; ++p) target[p][(channel + o) * y.channel_stride()] = after(sum[o][p]);
         }
       }
     }
@@ -239,6 +242,7 @@ class Correlation {
   Index groups_, inputs_, outputs_;  // channels of a group
   std::vector<Tap> taps_;
   const T* bias_;
+  Pointwise<T> after_;
   int channels_ = 1;                            // of a register tile
   bool single_pixels_ = false;                  // a register tile covers one pixel, with the taps that read no border
   std::vector<T, AlignedAllocator<T>> weight_;  // [group][tile][input channel][tap][channel of the tile]
@@ -253,11 +257,11 @@ inline Halo conv_gradient_halo(const ConvGeometry& conv) {
           border(conv.span().width, conv.padding.width, conv.stride.width)};
 }
 
-/// y = conv(x, weight) + bias, for batches of these extents. weight: O x C/G x KH x KW; bias: O values or null. x needs a border
-/// of the convolution's padding.
+/// y = after(conv(x, weight) + bias), for batches of these extents. weight: O x C/G x KH x KW; bias: O values or null. x needs a
+/// border of the convolution's padding.
 template <class T>
-Correlation<T> conv_direct_forward(const ConvGeometry& conv, const Batch<T>& x, const T* weight, const T* bias,
-                                   const Batch<T>& y) {
+Correlation<T> conv_direct_forward(const ConvGeometry& conv, const Batch<T>& x, const T* weight, const T* bias, const Batch<T>& y,
+                                   Pointwise<T> after = {}) {
   std::vector<Tap> taps;
   for (Index u = 0; u < conv.kernel.height; ++u) {
     for (Index v = 0; v < conv.kernel.width; ++v) {
@@ -268,7 +272,8 @@ Correlation<T> conv_direct_forward(const ConvGeometry& conv, const Batch<T>& x, 
   const Index outputs = conv.out_per_group(), inputs = conv.in_per_group(), count = conv.taps();
   return Correlation<T>(
       {y.height(), y.width(), {0, 0}, conv.stride}, {y.height(), y.width(), {0, 0}, {1, 1}}, conv.groups, std::move(taps), x, y,
-      bias, [&](Index g, Index o, Index c, Index tap) { return weight[((g * outputs + o) * inputs + c) * count + tap]; });
+      bias, [&](Index g, Index o, Index c, Index tap) { return weight[((g * outputs + o) * inputs + c) * count + tap]; },
+      std::move(after));
 }
 
 /// dx = the gradient with respect to x, for batches of these extents: what these correlations of dy write one after the other. dy

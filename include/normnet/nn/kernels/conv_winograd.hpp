@@ -4,12 +4,14 @@
 #include <normnet/core/batch.hpp>
 #include <normnet/core/scratch.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
+#include <normnet/nn/kernels/pointwise.hpp>
 #include <normnet/nn/kernels/register_tiles.hpp>
 #include <normnet/nn/kernels/winograd_transforms.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <utility>
 #include <vector>
 
 // For a run of tiles that fits the second-level cache: all inputs are transformed; then, at each position, register tiles compute
@@ -129,15 +131,16 @@ NORMNET_INLINE void winograd_product(const T* weight, const Pack<T>* v, Index in
   }
 }
 
-/// y = bias + weight * x, a 3x3 correlation of stride 1 in each group of channels.
+/// y = after(bias + weight * x), a 3x3 correlation of stride 1 in each group of channels.
 template <class T>
 class WinogradCorrelation {
  public:
   /// value(group, output channel, input channel) are the 3x3 weights of that pair of channels, both counted within the group.
   /// bias: a value for each output channel, or null.
   template <class F>
-  WinogradCorrelation(Pair plane, Pair origin, Index groups, Index inputs, Index outputs, const T* bias, F value)
-      : groups_(groups), inputs_(inputs), outputs_(outputs), bias_(bias) {
+  WinogradCorrelation(Pair plane, Pair origin, Index groups, Index inputs, Index outputs, const T* bias, F value,
+                      Pointwise<T> after = {})
+      : groups_(groups), inputs_(inputs), outputs_(outputs), bias_(bias), after_(std::move(after)) {
     choose_tiles(plane, origin);
     weight_.resize(static_cast<std::size_t>(groups * register_tiles() * register_tile_weights()));
     with_winograd_tile(grid_.size, [&](auto size) {
@@ -240,13 +243,14 @@ class WinogradCorrelation {
     }
   }
 
-  // A^T m A of `count` tiles, plus the bias.
+  // after(A^T m A + bias) of `count` tiles.
   template <int M, int Channels, int Tiles>
   void write(const Pack<T> (&product)[winograd_positions<M>][Channels][Tiles], Batch<T>& y, Index block, Index channel,
              Index first, int count) const {
     constexpr std::size_t n = M + 2, m = M;
     for (int o = 0; o < Channels; ++o) {
       const Pack<T> shift(bias_ == nullptr ? T(0) : bias_[channel + o]);
+      const auto after = after_.of_channel(channel + o);
       for (int p = 0; p < count; ++p) {
         const Index i = M * ((first + p) / grid_.columns()), j = M * ((first + p) % grid_.columns());
         std::array<std::array<Pack<T>, n>, m> half;
@@ -266,9 +270,9 @@ class WinogradCorrelation {
           const auto result = Winograd<M>::output(half[k]);
           if (columns == m) {
 #pragma GCC unroll 4
-            for (std::size_t l = 0; l < m; ++l) target[l] = result[l] + shift;
+            for (std::size_t l = 0; l < m; ++l) target[l] = after(result[l] + shift);
           } else {
-            for (std::size_t l = 0; l < columns; ++l) target[l] = result[l] + shift;
+            for (std::size_t l = 0; l < columns; ++l) target[l] = after(result[l] + shift);
           }
         }
       }
@@ -279,20 +283,25 @@ class WinogradCorrelation {
   Index groups_, inputs_, outputs_;  // channels of a group
   int channels_ = 1, tiles_ = 8;     // of a register tile
   const T* bias_;
+  Pointwise<T> after_;
   std::vector<T> weight_;  // transformed: [group][register tile][position][input channel][channel of the register tile]
 };
 
-/// y = conv(x, weight) + bias, prepared for outputs of the given extents. weight: O x C/G x 3 x 3; bias: O values or null. x needs
-/// a border of the convolution's padding.
+/// y = after(conv(x, weight) + bias), prepared for outputs of the given extents. weight: O x C/G x 3 x 3; bias: O values or null. x
+/// needs a border of the convolution's padding.
 template <class T>
-WinogradCorrelation<T> winograd_forward(const ConvGeometry& conv, Pair output, const T* weight, const T* bias) {
+WinogradCorrelation<T> winograd_forward(const ConvGeometry& conv, Pair output, const T* weight, const T* bias,
+                                        Pointwise<T> after = {}) {
   const Pair origin{-conv.padding.height, -conv.padding.width};
   const Index inputs = conv.in_per_group(), outputs = conv.out_per_group();
-  return WinogradCorrelation<T>(output, origin, conv.groups, inputs, outputs, bias, [&](Index g, Index o, Index c) {
-    std::array<T, 9> taps;
-    std::copy_n(weight + ((g * outputs + o) * inputs + c) * 9, 9, taps.begin());
-    return taps;
-  });
+  return WinogradCorrelation<T>(
+      output, origin, conv.groups, inputs, outputs, bias,
+      [&](Index g, Index o, Index c) {
+        std::array<T, 9> taps;
+        std::copy_n(weight + ((g * outputs + o) * inputs + c) * 9, 9, taps.begin());
+        return taps;
+      },
+      std::move(after));
 }
 
 /// dx from dy, prepared for inputs of the given extents: a correlation with the weights turned by 180 degrees. dy needs a border

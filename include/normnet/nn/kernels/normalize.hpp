@@ -144,11 +144,14 @@ template <class T>
 struct NormalizingLine {
   Pack<T> mean, scale, shift;
 
+  NormalizingLine() = default;
   NormalizingLine(const Moments<T>& moments, T weight, T bias)
       : mean(moments.mean), scale(moments.rstd * Pack<T>(weight)), shift(Pack<T>(bias) - moments.mean_rest * scale) {}
 
+  NORMNET_INLINE Pack<T> operator()(const Pack<T>& x) const { return (x - mean) * scale + shift; }
+
   NORMNET_INLINE void apply(const Pack<T>* x, Pack<T>* y, Index width) const {
-    for (Index i = 0; i < width; ++i) y[i] = (x[i] - mean) * scale + shift;
+    for (Index i = 0; i < width; ++i) y[i] = (*this)(x[i]);
   }
 };
 
