@@ -4,7 +4,9 @@
 
 #include <normnet/viz/image_grid.hpp>
 
+#include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace normnet {
@@ -67,6 +69,28 @@ TEST_CASE("captions stand under their images", "[viz]") {
   const Image endless = shown(std::string(400, 'W'), false);
   CHECK(endless.width() == 24 + 96 + 20 + 96 + 24);
   CHECK(count(endless, {24 + 97, 24 + 40, 18, 40}, ink) == 0);
+}
+
+TEST_CASE("rows have titles, and places may stay empty", "[viz]") {
+  const std::vector<std::uint8_t> bytes = picture(1, 4, 100);
+  const auto shown = [&](std::vector<std::string> titles) {
+    ImageGrid grid({.height = 2,
+                    .width = 2,
+                    .channels = 1,
+                    .columns = 2,
+                    .scale = 20,
+                    .row_titles = std::move(titles),
+                    .font = Font::builtin()});
+    grid.add({}).add({.pixels = bytes}).add({.pixels = bytes});
+    return grid.render();
+  };
+  const Image without = shown({}), with = shown({"cat", "frog"});
+  const Index before = with.width() - without.width();
+  CHECK(before == static_cast<Index>(std::ceil(Font::builtin().width("frog", 16))) + 20);
+  CHECK(with.get(24 + before, 24) == white);
+  CHECK(with.get(24 + before + 60, 24) == Color{100, 100, 100});
+  CHECK(with.get(24 + before, 24 + 60) == Color{100, 100, 100});
+  for (const Index row : {0, 1}) CHECK(count(with, {24, 24 + 60 * row, before, 40}, {38, 38, 38}) > 5);
 }
 
 TEST_CASE("a gallery without images is a picture too", "[viz]") {

@@ -4,6 +4,7 @@
 
 #include <normnet/viz/line_chart.hpp>
 
+#include <cmath>
 #include <limits>
 #include <string>
 #include <vector>
@@ -120,6 +121,53 @@ TEST_CASE("dashes, gaps and single points", "[viz]") {
   CHECK(runs_of(red) == 1 + 1 + 1);  // 0 to 9, the lone point 11 as a dot, 13 to 20
   CHECK(runs_of(green) > 40);        // dashes of 10 pixels with gaps of 8 over about 1000 pixels
   CHECK(runs_of(green) < 70);
+}
+
+TEST_CASE("equal steps where x doubles", "[viz]") {
+  LineChart::Options options = plain();
+  options.y_min = 0;
+  options.y_max = 10;
+  const Color red{255, 0, 0}, green{0, 200, 0}, blue{0, 0, 255};
+  const auto column_of = [](const Image& image, Color color) {
+    Index column = 0;
+    while (column < 1400 && count(image, {column, 0, 1, 900}, color) == 0) ++column;
+    return column;
+  };
+  options.x_log2 = true;
+  LineChart chart(options);
+  chart.add({.name = "", .x = {2}, .y = {2}, .color = red});
+  chart.add({.name = "", .x = {16}, .y = {5}, .color = green});
+  chart.add({.name = "", .x = {128}, .y = {8}, .color = blue});
+  const Image image = chart.render();
+  const Index first = column_of(image, red), second = column_of(image, green), third = column_of(image, blue);
+  CHECK(third > first + 600);
+  CHECK(std::abs(second - (first + third) / 2) <= 1);
+  CHECK(message_of([&] {
+          LineChart(options).add({.name = "BN", .x = {0, 1}, .y = {1, 2}});
+        }) == "LineChart: expected x above 0 in series \"BN\", on an axis of powers of two, got 0");
+}
+
+TEST_CASE("a spread is a band around its line", "[viz]") {
+  LineChart::Options options = plain();
+  options.y_min = 0;
+  options.y_max = 10;
+  const Color red{255, 0, 0}, pale = mix(white, red, 0.18);
+  LineChart chart(options);
+  chart.add({.name = "", .x = {0, 20, 40}, .y = {5, 5, 5}, .spread = {1, 1, not_a_number}, .color = red});
+  const Image image = chart.render();
+  const Index pixels_per_unit = (900 - 40 - 64) / 10, middle = 40 + (900 - 40 - 64) / 2;
+  Index line = 0;  // a column of the chart's left half without a grid line
+  while (image.get(300 + line, 45) != white) ++line;
+  const Index column = 300 + line;
+  CHECK(image.get(column, middle) == red);
+  CHECK(image.get(column, middle + pixels_per_unit - 3) == pale);
+  CHECK(image.get(column, middle - pixels_per_unit + 3) == pale);
+  CHECK(image.get(column, middle + pixels_per_unit + 3) != pale);
+  // Beyond the middle the band narrows to nothing.
+  CHECK(count(image, {column, 0, 1, 900}, pale) > 5 * count(image, {1100, 0, 1, 900}, pale));
+  CHECK(message_of([] {
+          LineChart(plain()).add({.name = "BN", .x = {1, 2}, .y = {1, 2}, .spread = {1}});
+        }) == "LineChart: expected as many spreads as y values in series \"BN\", got 1 spreads and 2 y");
 }
 
 TEST_CASE("the legend stands beside the ends of the lines, in their order", "[viz]") {

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,7 +21,7 @@ namespace normnet {
 
 /// One image of a gallery.
 struct Tile {
-  std::span<const std::uint8_t> pixels = {};  ///< planar, channels x height x width, as in CIFAR's files
+  std::span<const std::uint8_t> pixels = {};  ///< planar, channels x height x width, as in CIFAR's files; none: an empty place
   std::string caption = {};                   ///< lines separated by \n
   bool highlight = false;                     ///< a frame around the image and the caption's last line, both in the accent colour
 };
@@ -41,6 +42,7 @@ class ImageGrid {
     Index columns = 5;
     Index scale = 5;  ///< each pixel is shown as a square of scale x scale
     std::string title = {};
+    std::vector<std::string> row_titles = {};  ///< written to the left of the rows, as many as there are
     Color accent = {213, 94, 0};
     double caption_size = 16;  ///< in pixels per em
     Font font = Font::system();
@@ -55,8 +57,12 @@ class ImageGrid {
     if (o.scale < 1) fail("ImageGrid: expected a scale of at least 1, got ", o.scale);
   }
 
-  /// Copies the tile. Throws Error when the number of its bytes is not channels * height * width.
+  /// Copies the tile. Throws Error when the number of its bytes is neither 0 nor channels * height * width.
   ImageGrid& add(const Tile& tile) {
+    if (tile.pixels.empty()) {
+      cells_.push_back({std::nullopt, lines_of(tile.caption), false});
+      return *this;
+    }
     const Shape shape{options_.channels, options_.height, options_.width};
     if (static_cast<Index>(tile.pixels.size()) != shape.elements()) {
       fail("ImageGrid: expected ", shape.elements(), " bytes (", shape, ") in tile ", cells_.size(), ", got ",
@@ -90,7 +96,12 @@ class ImageGrid {
 
     const double title_size = 1.5 * size;
     const Index title_height = options_.title.empty() ? 0 : std::lround(font.line_height(title_size)) + gap;
-    const Index grid_width = columns * cell_width + (columns - 1) * gap;
+    double row_title_width = 0;
+    for (const std::string& row_title : options_.row_titles) {
+      row_title_width = std::max(row_title_width, font.width(row_title, size));
+    }
+    const Index before_grid = row_title_width > 0 ? static_cast<Index>(std::ceil(row_title_width)) + gap : 0;
+    const Index grid_width = before_grid + columns * cell_width + (columns - 1) * gap;
     const auto title_width = static_cast<Index>(std::ceil(font.width(options_.title, title_size)));
     const Index width = 2 * margin + std::max(grid_width, std::min<Index>(title_width, 640));
     Image image(width, 2 * margin + title_height + rows * cell_height + (rows - 1) * gap);
@@ -98,8 +109,13 @@ class ImageGrid {
     const std::string title = shorten(options_.title, font, title_size, static_cast<double>(width - 2 * margin));
     draw_text(image, static_cast<double>(margin), static_cast<double>(margin) + font.ascent(title_size), title, font,
               {.size = title_size, .color = ink});
-    const Index left = (width - grid_width) / 2;
+    const Index left = (width - grid_width) / 2 + before_grid;
     const Index top = margin + title_height;
+    for (std::size_t row = 0; row < options_.row_titles.size(); ++row) {
+      const Index middle = top + static_cast<Index>(row) * (cell_height + gap) + picture_height / 2;
+      draw_text(image, static_cast<double>(left - gap), static_cast<double>(middle), options_.row_titles[row], font,
+                {.size = size, .color = ink, .horizontal = HorizontalAlign::right, .vertical = VerticalAlign::middle});
+    }
     if (cells_.empty()) {
       const TextStyle style{
           .size = size, .color = soft_ink, .horizontal = HorizontalAlign::center, .vertical = VerticalAlign::middle};
@@ -115,7 +131,7 @@ class ImageGrid {
         image.fill_rect({x - frame_width, y - frame_width, picture_width + 2 * frame_width, picture_height + 2 * frame_width},
                         options_.accent);
       }
-      image.blit(cell.image, x, y, options_.scale);
+      if (cell.image) image.blit(*cell.image, x, y, options_.scale);
       const double centre = static_cast<double>(x) + static_cast<double>(picture_width) / 2;
       double baseline = static_cast<double>(y + picture_height + gap / 2) + font.ascent(size);
       for (std::size_t line = 0; line < cell.caption.size(); ++line) {
@@ -140,7 +156,7 @@ class ImageGrid {
   static constexpr Index frame_width = 4;
 
   struct Cell {
-    Image image;
+    std::optional<Image> image;
     std::vector<std::string> caption;
     bool highlight;
   };

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/core/error.hpp>
+#include <normnet/core/format.hpp>
 #include <normnet/viz/image.hpp>
 #include <normnet/viz/png.hpp>
 #include <normnet/viz/polyline.hpp>
@@ -36,6 +37,7 @@ struct Series {
   std::string name = {};
   std::vector<double> x = {};
   std::vector<double> y = {};
+  std::vector<double> spread = {};            ///< of each y, shown as a pale band from y - spread to y + spread; empty for none
   std::optional<Color> color = std::nullopt;  ///< by default the palette's colour at the series' place in the chart
   bool dashed = false;
 };
@@ -48,7 +50,8 @@ struct Series {
 ///     chart.write("accuracy.png");
 ///
 /// The legend stands to the right of the data: one entry a series with its last finite value, beside the end of its line and
-/// moved only as far as the entries need room. Where there are at most twelve points, they are marked.
+/// moved only as far as the entries need room. Where there are at most twelve points, they are marked. A mean over several runs
+/// carries its standard deviation as a band.
 class LineChart {
  public:
   struct Options {
@@ -59,6 +62,7 @@ class LineChart {
     Index height = 900;
     std::optional<double> y_min = std::nullopt;  ///< by default the data's range with a margin; lines are cut at the frame
     std::optional<double> y_max = std::nullopt;
+    bool x_log2 = false;  ///< equal steps in x where it doubles, with ticks at powers of two
     Font font = Font::system();
   };
 
@@ -74,11 +78,21 @@ class LineChart {
     }
   }
 
-  /// Throws Error when the series has not as many x as y values.
+  /// Throws Error when the series has not as many x as y values, or a spread for each or none, and when an x is not above 0 on
+  /// an axis of powers of two.
   LineChart& add(Series series) {
     if (series.x.size() != series.y.size()) {
       fail("LineChart: expected as many x as y values in series \"", series.name, "\", got ", series.x.size(), " x and ",
            series.y.size(), " y");
+    }
+    if (!series.spread.empty() && series.spread.size() != series.y.size()) {
+      fail("LineChart: expected as many spreads as y values in series \"", series.name, "\", got ", series.spread.size(),
+           " spreads and ", series.y.size(), " y");
+    }
+    for (const double x : series.x) {
+      if (options_.x_log2 && !(x > 0)) {
+        fail("LineChart: expected x above 0 in series \"", series.name, "\", on an axis of powers of two, got ", x);
+      }
     }
     if (!series.color) series.color = palette_color(static_cast<Index>(series_.size()));
     series_.push_back(std::move(series));
@@ -91,6 +105,7 @@ class LineChart {
     Image image(options_.width, options_.height);
     const Layout layout = plan();
     draw_axes(image, layout);
+    for (const Series& series : series_) draw_spread(image, layout, series);
     for (const Series& series : series_) draw_series(image, layout, series);
     draw_legend(image, layout);
     return image;
@@ -106,9 +121,13 @@ class LineChart {
   static constexpr Color grid_color{232, 232, 232};
 
   struct Axis {
-    double low = 0;
+    double low = 0;  ///< of the logarithms on an axis of powers of two
     double high = 1;
     Ticks ticks;
+    bool log2 = false;
+
+    /// Where a value lies between low (0) and high (1).
+    double share(double value) const { return ((log2 ? std::log2(value) : value) - low) / (high - low); }
   };
 
   /// Where everything goes, in pixels.
@@ -122,10 +141,9 @@ class LineChart {
     double entry_space = 0;  ///< from one entry to the next
     double name_width = 0;   ///< of the longest name
 
-    Point position(double x_value, double y_value) const {
-      return {static_cast<double>(frame.x) + (x_value - x.low) / (x.high - x.low) * static_cast<double>(frame.width),
-              static_cast<double>(frame.y) + (y.high - y_value) / (y.high - y.low) * static_cast<double>(frame.height)};
-    }
+    double x_at(double value) const { return static_cast<double>(frame.x) + x.share(value) * static_cast<double>(frame.width); }
+    double y_at(double value) const { return bottom() - y.share(value) * static_cast<double>(frame.height); }
+    Point position(double x_value, double y_value) const { return {x_at(x_value), y_at(y_value)}; }
     double bottom() const { return static_cast<double>(frame.y + frame.height); }
     double right() const { return static_cast<double>(frame.x + frame.width); }
     double sample_length() const { return 2.4 * entry_size; }
@@ -138,6 +156,11 @@ class LineChart {
   };
 
   static bool finite(const Series& series, std::size_t i) { return std::isfinite(series.x[i]) && std::isfinite(series.y[i]); }
+
+  /// None where it is unknown.
+  static double spread_at(const Series& series, std::size_t i) {
+    return series.spread.empty() || !std::isfinite(series.spread[i]) ? 0 : std::abs(series.spread[i]);
+  }
 
   /// Whether each point gets a dot: where they are so few that a reader wants to see them.
   static bool marked(const Series& series) { return series.x.size() <= 12; }
@@ -194,11 +217,12 @@ class LineChart {
     for (const Series& series : series_) {
       for (std::size_t i = 0; i < series.x.size(); ++i) {
         if (!finite(series, i)) continue;
-        x_low = std::min(x_low, series.x[i]);
-        x_high = std::max(x_high, series.x[i]);
-        y_low = std::min(y_low, series.y[i]);
-        y_high = std::max(y_high, series.y[i]);
-        whole = whole && series.x[i] == std::floor(series.x[i]);
+        const double x = options_.x_log2 ? std::log2(series.x[i]) : series.x[i];
+        x_low = std::min(x_low, x);
+        x_high = std::max(x_high, x);
+        y_low = std::min(y_low, series.y[i] - spread_at(series, i));
+        y_high = std::max(y_high, series.y[i] + spread_at(series, i));
+        whole = whole && x == std::floor(x);
       }
     }
     if (x_low > x_high) x_low = y_low = 0, x_high = y_high = 1;  // nothing finite: empty axes
@@ -210,7 +234,12 @@ class LineChart {
       if (options_.y_min) layout.y.high = layout.y.low + 1;
       if (options_.y_max) layout.y.low = layout.y.high - 1;
     }
-    layout.x.ticks = nice_ticks(layout.x.low, layout.x.high, 11, whole);
+    layout.x.log2 = options_.x_log2;
+    layout.x.ticks = nice_ticks(layout.x.low, layout.x.high, 11, whole || options_.x_log2);
+    for (std::size_t i = 0; options_.x_log2 && i < layout.x.ticks.values.size(); ++i) {
+      layout.x.ticks.values[i] = std::exp2(layout.x.ticks.values[i]);
+      layout.x.ticks.labels[i] = exact(layout.x.ticks.values[i]);
+    }
     layout.y.ticks = nice_ticks(layout.y.low, layout.y.high, 9);
   }
 
@@ -226,14 +255,14 @@ class LineChart {
     tick_style.horizontal = HorizontalAlign::right;
     tick_style.vertical = VerticalAlign::middle;
     for (std::size_t i = 0; i < layout.y.ticks.values.size(); ++i) {
-      const double y = sharp(layout.position(layout.x.low, layout.y.ticks.values[i]).y);
+      const double y = sharp(layout.y_at(layout.y.ticks.values[i]));
       image.draw_line({left, y}, {layout.right(), y}, thin, grid_color);
       draw_text(image, left - 12 * unit, y, layout.y.ticks.labels[i], font, tick_style);
     }
     tick_style.horizontal = HorizontalAlign::center;
     tick_style.vertical = VerticalAlign::top;
     for (std::size_t i = 0; i < layout.x.ticks.values.size(); ++i) {
-      const double x = sharp(layout.position(layout.x.ticks.values[i], layout.y.low).x);
+      const double x = sharp(layout.x_at(layout.x.ticks.values[i]));
       image.draw_line({x, top}, {x, layout.bottom()}, thin, grid_color);
       draw_text(image, x, layout.bottom() + 14 * unit, layout.x.ticks.labels[i], font, tick_style);
     }
@@ -250,6 +279,26 @@ class LineChart {
     const std::string title =
         shorten(options_.title, font, layout.title_size(), static_cast<double>(options_.width) - 2 * title_x);
     draw_text(image, title_x, 62 * unit, title, font, {.size = layout.title_size(), .color = ink});
+  }
+
+  /// Column by column of the picture, between every two neighbouring points.
+  static void draw_spread(Image& image, const Layout& layout, const Series& series) {
+    if (series.spread.empty()) return;
+    constexpr double share = 0.18;  // pale enough for the bands of several lines to show through each other
+    const auto left = static_cast<double>(layout.frame.x), top = static_cast<double>(layout.frame.y);
+    for (std::size_t i = 1; i < series.x.size(); ++i) {
+      if (!finite(series, i - 1) || !finite(series, i)) continue;
+      const double x0 = layout.x_at(series.x[i - 1]), x1 = layout.x_at(series.x[i]);
+      const auto column_at = [&](double x) { return std::lround(std::clamp(x, left, layout.right())); };
+      for (Index column = column_at(x0); column < column_at(x1); ++column) {
+        const double t = std::clamp((static_cast<double>(column) + 0.5 - x0) / (x1 - x0), 0.0, 1.0);
+        const auto row_at = [&](double sign) {
+          const auto y_of = [&](std::size_t at) { return layout.y_at(series.y[at] + sign * spread_at(series, at)); };
+          return std::lround(std::clamp(std::lerp(y_of(i - 1), y_of(i), t), top, layout.bottom()));
+        };
+        for (Index row = row_at(1); row < row_at(-1); ++row) image.blend(column, row, *series.color, share);
+      }
+    }
   }
 
   void draw_series(Image& image, const Layout& layout, const Series& series) const {
