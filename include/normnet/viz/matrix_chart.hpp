@@ -18,8 +18,8 @@ namespace normnet {
 
 /// A table whose cells are the darker, the greater their numbers:
 ///
-///     MatrixChart chart({.title = "Confusion", .row_label = "truth", .column_label = "predicted", .rows = names, .columns = names},
-///                       counts);
+///     MatrixChart chart({.title = "Confusion", .row_label = "truth", .column_label = "predicted",
+///                        .rows = names, .columns = names}, counts);
 ///     chart.write("confusion.png");
 class MatrixChart {
  public:
