@@ -1,117 +1,100 @@
-// Runs an experiment: one training for each normalization and seed.
+// Trains one network of an experiment.
 #pragma once
 
+#include "data.hpp"
 #include "options.hpp"
 #include "recipe.hpp"
 
 #include <normnet/normnet.hpp>
 
-#include <algorithm>
+#include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
-#include <vector>
 
 namespace cifar10_norms {
 
-/// The images of an experiment, and where they come from.
-struct Data {
-  normnet::Cifar10 images;
-  std::string source;
-
-  bool synthetic() const { return images.train.synthetic(); }
-};
-
-/// Loads what the options ask for: a folder, or synthetic images; else the folder in the environment variable NORMNET_DATA, else
-/// data/cifar-10-batches-bin. Throws Error when there is none, or it cannot be read.
-inline Data load_data(const Options& options) {
-  using namespace normnet;
-  if (options.synthetic) {
-    SyntheticOptions sizes;
-    if (options.limit) sizes = {.train = std::min(sizes.train, *options.limit), .test = std::min(sizes.test, *options.limit)};
-    return {synthetic_cifar10(sizes), "synthetic textures"};
-  }
-  std::filesystem::path folder = "data/cifar-10-batches-bin";
-  const char* const variable = std::getenv("NORMNET_DATA");
-  if (options.data) {
-    folder = *options.data;
-  } else if (variable != nullptr && *variable != '\0') {
-    folder = variable;
-  } else if (!std::filesystem::exists(folder)) {
-    fail("no CIFAR-10 here: get it with scripts/download_cifar10.sh, name its folder with --data, or try --synthetic");
-  }
-  Cifar10 images = Cifar10::load(folder);
-  if (options.limit) {
-    images = {.train = images.train.first(std::min(images.train.size(), *options.limit)),
-              .test = images.test.first(std::min(images.test.size(), *options.limit))};
-  }
-  return {std::move(images), "CIFAR-10 from \"" + folder.string() + "\""};
-}
-
-/// What came out for one normalization.
-struct NormResult {
-  Norm norm;
-  std::int64_t parameters = 0;
-  std::int64_t multiply_adds = 0;                     ///< of one image's forward pass
-  std::vector<normnet::History> runs = {};            ///< one for each seed
-  std::vector<normnet::Misclassified> mistakes = {};  ///< the first ten of the first seed's network
-};
-
-/// The network of the options' recipe.
-inline normnet::Sequential<float> make_network(const Options& options, const Norm& norm, std::uint64_t seed) {
-  return options.recipe->network(norm, seed);
-}
-
 /// A table of the network's layers. Throws UsageError when the normalization does not fit the network.
-inline normnet::ModelSummary summarize(const Options& options, const Norm& norm) {
+inline normnet::ModelSummary summarize(const Recipe& recipe, const Norm& norm) {
   try {
-    auto net = make_network(options, norm, 0);
+    auto net = recipe.network(norm, 0);
     return normnet::ModelSummary(net, {normnet::Cifar10::channels, normnet::Cifar10::height, normnet::Cifar10::width});
   } catch (const normnet::Error& error) {
-    throw UsageError("--norm " + norm.name + ": " + error.what());
+    throw UsageError(normnet::concat("--norm ", norm.name, ": recipe ", recipe.name, ": ", error.what()));
   }
 }
 
-/// Trains one network and adds its history, epoch by epoch, to the result. Calls after_epoch() after every epoch.
-inline void train(const Options& options, const Data& data, std::uint64_t seed, NormResult& result,
-                  const std::function<void()>& after_epoch) {
-  using namespace normnet;
-  const Recipe& recipe = *options.recipe;
-  const Training& training = recipe.training_of(result.norm);
-  const bool first_seed = result.runs.empty();
-  const std::string seed_text = std::to_string(seed);
-  result.runs.push_back({.labels = {{"recipe", recipe.name}, {"norm", result.norm.name}, {"seed", seed_text}}});
+/// The layer that cannot be trained on a batch of one image: batch norm on maps of 1x1, where each channel has a single value
+/// then. Nothing where a network has none.
+inline std::optional<std::string> layer_for_two_images(const normnet::ModelSummary& network) {
+  for (const normnet::ModelSummary::Row& row : network.rows()) {
+    if (row.type == "BatchNorm2d" && row.output[1] * row.output[2] == 1) return row.name;
+  }
+  return std::nullopt;
+}
 
-  auto net = make_network(options, result.norm, seed);
+/// Whether the last batch of an epoch has to be left out, for it would be a single image, which the network cannot be trained on;
+/// PyTorch fails in its place. Throws UsageError when all batches would be such.
+inline bool leaves_out_last_batch(const normnet::ModelSummary& network, Index train_images, Index batch_size) {
+  const std::optional<std::string> layer = layer_for_two_images(network);
+  if (!layer) return false;
+  if (batch_size == 1 || train_images == 1) {
+    throw UsageError(
+        normnet::concat("batch norm \"", *layer, "\" has maps of 1x1: expected batches of at least 2 images, got 1"));
+  }
+  return train_images % batch_size == 1;
+}
+
+/// One training: a network, and how to train it.
+struct Job {
+  const Recipe& recipe;
+  const Norm& norm;
+  std::uint64_t seed = 0;
+  Index epochs = 0;
+  Index batch_size = 0;
+  double learning_rate = 0;
+  bool drop_last = false;  ///< leaves out a last batch that is not full
+  normnet::ProgressBar::Options progress = {};
+  std::function<void(const normnet::EpochRecord&, std::size_t activation_bytes)> after_epoch;
+};
+
+/// Trains the network and returns what it says in the end to each test image.
+inline normnet::EvaluationResult<float> train(const Job& job, const Data& data) {
+  using namespace normnet;
+  const Training& training = job.recipe.training_of(job.norm);
+  auto net = job.recipe.network(job.norm, job.seed);
   SGD<float> optimizer(net.parameters(),
-                       {.lr = options.learning_rate, .momentum = recipe.momentum, .l1_penalty = training.l1_penalty});
-  const Index steps_per_epoch = (data.images.train.size() + options.batch_size - 1) / options.batch_size;
-  const RunningSchedule schedule = start_schedule(training.schedule, optimizer, options.epochs * steps_per_epoch);
+                       {.lr = job.learning_rate, .momentum = job.recipe.momentum, .l1_penalty = training.l1_penalty});
+  const Index images = data.images.train.size();
+  const Index steps_per_epoch = job.drop_last ? images / job.batch_size : (images + job.batch_size - 1) / job.batch_size;
+  const RunningSchedule schedule = start_schedule(training.schedule, optimizer, job.epochs * steps_per_epoch);
   Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
-  ProgressBar::Options progress;
-  progress.title = left_aligned(result.norm.name, 4) + (options.seeds.size() > 1 ? "  seed " + seed_text : "");
-  if (!options.progress) progress.terminal = false;
   trainer.fit(data.images.train, data.images.test,
-              {.epochs = options.epochs,
-               .batch_size = options.batch_size,
-               .seed = seed,
-               .normalize = recipe.normalize,
-               .augment = recipe.augment,
+              {.epochs = job.epochs,
+               .batch_size = job.batch_size,
+               .seed = job.seed,
+               .drop_last = job.drop_last,
+               .normalize = job.recipe.normalize,
+               .augment = job.recipe.augment,
                .scheduler = schedule.scheduler.get(),
                .scheduler_interval = schedule.interval,
                .on_epoch_end =
                    [&](const EpochRecord& epoch) {
-                     result.runs.back().epochs.push_back(epoch);
-                     after_epoch();
+                     job.after_epoch(epoch, net.activation_bytes());
                      return true;
                    },
-               .progress = progress});
-  if (!first_seed) return;
-  const Dataset& test = data.images.test;
-  result.mistakes = misclassified(test.labels(), trainer.evaluate(test, {.normalize = recipe.normalize}).predictions, 10);
+               .progress = job.progress});
+  return trainer.evaluate(data.images.test, {.normalize = job.recipe.normalize});
+}
+
+/// How the program tells of a training's progress.
+inline normnet::ProgressBar::Options progress_options(const Options& options, std::string title) {
+  normnet::ProgressBar::Options progress;
+  progress.title = std::move(title);
+  if (!options.progress) progress.terminal = false;
+  return progress;
 }
 
 }  // namespace cifar10_norms

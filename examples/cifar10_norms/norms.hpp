@@ -21,12 +21,15 @@ struct Norm {
   std::optional<Index> groups = std::nullopt;
   /// As it was asked for: "bn", "gn", "gn:8", "ln", "in", "none", or a name that one recipe alone knows.
   std::string name = "none";
+  /// For charts and tables; empty: made of the name.
+  std::string label = {};
 
   /// For file names: "gn8" for "gn:8".
   std::string file_name() const { return without_colon(); }
 
-  /// For charts and tables: "GN8" for "gn:8", "no norm" for "none".
+  /// For charts and tables: "GN8" for "gn:8", "no norm" for "none", or its label.
   std::string title() const {
+    if (!label.empty()) return label;
     if (kind == Kind::none) return "no norm";
     std::string text = without_colon();
     for (char& c : text) c = c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;

@@ -19,8 +19,7 @@ namespace cifar10_norms {
 struct Accuracies {
   std::optional<double> train = std::nullopt;
   double test = 0;
-  /// The epoch that they are from; without one, the last.
-  std::optional<Index> epoch = std::nullopt;
+  Index epoch = 0;  ///< the one that they are from, counted from 1
 };
 
 /// What may differ between the normalizations of a recipe.
@@ -59,6 +58,12 @@ struct Recipe {
   const Training& training_of(const Norm& norm) const {
     const auto found = training_of_norm.find(norm.name);
     return found == training_of_norm.end() ? training : found->second;
+  }
+
+  /// What its authors report for a normalization; nullptr for nothing.
+  const Accuracies* published_for(const Norm& norm) const {
+    const auto found = published.find(norm.name);
+    return found == published.end() ? nullptr : &found->second;
   }
 
   /// The normalization of that name, its own or a usual one; nothing for an unknown name.

@@ -8,13 +8,14 @@
 #include "recipe.hpp"
 #include "tsai8.hpp"
 
+#include <map>
 #include <string>
 #include <vector>
 
 namespace cifar10_norms {
 
 inline const std::vector<Recipe>& recipes() {
-  static const std::vector<Recipe> all{era(), tsai8(), tsai8_head(), eva6(), dw(), onecycle()};
+  static const std::vector<Recipe> all{era(), tsai8(), tsai8_head(), eva6(), dw(), dw_residual(), onecycle()};
   return all;
 }
 
@@ -27,11 +28,16 @@ inline std::string recipe_names() {
 
 /// The usual normalizations, and those of single recipes: for help.
 inline std::string all_norm_names() {
-  std::string names = usual_norm_names;
+  std::map<std::string, std::string> recipes_of;
   for (const Recipe& recipe : recipes()) {
-    for (const Norm& norm : recipe.own_norms) names += "; " + norm.name + " of " + recipe.name;
+    for (const Norm& norm : recipe.own_norms) {
+      std::string& names = recipes_of[norm.name];
+      names += (names.empty() ? "" : " and ") + recipe.name;
+    }
   }
-  return names;
+  std::string text = usual_norm_names;
+  for (const auto& [norm, names] : recipes_of) text += "; " + norm + " of " + names;
+  return text;
 }
 
 /// The recipe of that name; nullptr for an unknown one.

@@ -4,6 +4,7 @@
 #include <normnet/normnet.hpp>
 
 #include <memory>
+#include <string>
 #include <variant>
 
 namespace cifar10_norms {
@@ -16,6 +17,14 @@ struct Constant {};
 /// The schedule of a recipe, with the library's own options. Of one cycle, the run's learning rate is the maximum and its number
 /// of steps the length: both fill in what the options leave out.
 using Schedule = std::variant<Constant, normnet::StepLR<float>::Options, normnet::OneCycleLR<float>::Options>;
+
+/// In words, without the rate itself: "constant", "one cycle".
+inline std::string describe(const Schedule& schedule) {
+  if (const auto* step = std::get_if<normnet::StepLR<float>::Options>(&schedule)) {
+    return normnet::concat("times ", step->gamma, " every ", step->step_size, " epochs");
+  }
+  return std::holds_alternative<Constant>(schedule) ? "constant" : "one cycle";
+}
 
 /// A scheduler at work; null for a constant rate.
 struct RunningSchedule {

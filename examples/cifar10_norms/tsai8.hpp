@@ -13,8 +13,8 @@ namespace cifar10_norms {
 /// 1x1 convolution to ten classes, stood in their text and was never applied: with it, 53,290.
 ///
 /// Their network for layer norm is another: nothing is normalized before the one LayerNorm(32) behind the pooling, conv1 has 32
-/// channels in place of 16, and the head is applied. 57,866 parameters. `--norm gn:1` puts layer norm where the other networks
-/// have their norms.
+/// channels in place of 16, and the head is applied. 57,866 parameters. "ln_body" puts layer norm where the other networks have
+/// their norms, so that the two placements can be compared.
 inline normnet::Sequential<float> tsai8_network(const Norm& norm, std::uint64_t seed, bool with_head) {
   using namespace normnet;
   constexpr Index groups = 8;  // of group norm
@@ -59,6 +59,8 @@ inline Recipe tsai8() {
       .name = "tsai8",
       .description = "ten convolutions, 32 outputs for 10 classes as published, constant learning rate",
       .network = [](const Norm& norm, std::uint64_t seed) { return tsai8_network(norm, seed, /*with_head=*/false); },
+      .norms = {"bn", "gn", "ln", "ln_body"},
+      .own_norms = {{.kind = Norm::Kind::group, .groups = 1, .name = "ln_body", .label = "LN in the body"}},
       .normalize = {.mean = {0.4914, 0.4822, 0.4465}, .std = {0.247, 0.243, 0.261}},
       .augment = {},
       .epochs = 11,
@@ -68,12 +70,14 @@ inline Recipe tsai8() {
   };
 }
 
-/// The same with the head that its text describes: what the published runs might have been.
+/// The same with the head that its text describes: what the published runs might have been. The network for layer norm alone had
+/// a head already; it is with tsai8.
 inline Recipe tsai8_head() {
   Recipe recipe = tsai8();
   recipe.name = "tsai8_head";
   recipe.description = "tsai8 with the head that its text describes, constant learning rate";
   recipe.network = [](const Norm& norm, std::uint64_t seed) { return tsai8_network(norm, seed, /*with_head=*/true); };
+  recipe.norms = {"bn", "gn", "ln_body"};
   recipe.published.clear();
   return recipe;
 }

@@ -286,17 +286,24 @@ std::vector<WrongUse> wrong_uses() {
        },
        "cannot write to \"/dev/null/runs\": Not a directory"},
       // The main job's command line.
-      {"unknown option", [] { command_line({"--epocs"}); }, "The following argument was not expected: --epocs"},
+      {"unknown option", [] { command_line({"--epocs"}); }, "unknown option --epocs; --help lists those that there are"},
+      {"unknown command", [] { command_line({"batch-study"}); },
+       "expected recipes, batch-size-study or options, got \"batch-study\""},
+      {"a study of all recipes",
+       [] {
+         command_line({"batch-size-study", "--recipe", "all"});
+       },
+       "--recipe: batch-size-study expects one recipe, got all"},
       {"unknown recipe",
        [] {
          command_line({"--recipe", "resnet"});
        },
-       "--recipe: expected one of era, tsai8, tsai8_head, eva6, dw, onecycle, got \"resnet\""},
+       "--recipe: expected one of era, tsai8, tsai8_head, eva6, dw, dw_residual, onecycle or all, got \"resnet\""},
       {"unknown norm",
        [] {
          command_line({"--norm", "bn,xn"});
        },
-       "--norm: expected bn, gn, gn:GROUPS, ln, in or none, got \"xn\""},
+       "--norm: recipe era expects bn, gn, gn:GROUPS, ln, in or none, got \"xn\""},
       {"no epochs",
        [] {
          command_line({"--epochs", "0"});

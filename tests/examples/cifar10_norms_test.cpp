@@ -5,6 +5,7 @@
 #include <cifar10_norms/options.hpp>
 #include <cifar10_norms/recipes.hpp>
 #include <cifar10_norms/report.hpp>
+#include <cifar10_norms/table.hpp>
 
 #include <cstdlib>
 #include <filesystem>
@@ -24,7 +25,17 @@ std::optional<Options> parse(std::vector<std::string> arguments) {
   return parse_options(static_cast<int>(pointers.size()), pointers.data());
 }
 
-normnet::ModelSummary era_summary(const std::string& norm) { return summarize(*parse({"--norm", norm}), *parse_norm(norm)); }
+normnet::ModelSummary era_summary(const std::string& norm) { return summarize(*find_recipe("era"), *parse_norm(norm)); }
+
+// As after two epochs.
+Run run_of(std::uint64_t seed, double train, double test, double seconds) {
+  return {.seed = seed,
+          .history = {.labels = {{"recipe", "era"}, {"norm", "gn"}, {"seed", std::to_string(seed)}},
+                      .epochs = {{.epoch = 1, .train_accuracy = 1, .test_accuracy = 2, .train_seconds = seconds},
+                                 {.epoch = 2, .train_accuracy = train, .test_accuracy = test, .train_seconds = seconds + 2}}}};
+}
+
+Data tiny_data() { return {.images = normnet::synthetic_cifar10({.train = 10, .test = 10}), .source = "a test"}; }
 
 }  // namespace
 
@@ -83,7 +94,7 @@ TEST_CASE("the network of the recipe era, to the letter", "[examples]") {
   for (const char* norm : {"gn", "gn:5", "ln", "in"}) CHECK(era_summary(norm).parameters() == 39490);
   CHECK(era_summary("none").parameters() == 39490 - 2 * (10 + 20 + 20 + 30 + 40 + 20 + 30 + 40));
   CHECK_THROWS_WITH(era_summary("gn:3"),
-                    "--norm gn:3: layer \"norm1\": GroupNorm: expected groups that divide 10 channels, got 3");
+                    "--norm gn:3: recipe era: layer \"norm1\": GroupNorm: expected groups that divide 10 channels, got 3");
 }
 
 TEST_CASE("the groups of each normalization", "[examples]") {
@@ -107,37 +118,74 @@ TEST_CASE("the names of normalizations", "[examples]") {
 
 TEST_CASE("options that are not given are the recipe's", "[examples]") {
   const Options defaults = *parse({});
-  CHECK(defaults.recipe->name == "era");
-  CHECK(defaults.norms.size() == 3);
+  CHECK(defaults.command == Command::train);
+  REQUIRE(defaults.plans.size() == 1);
+  const Plan& era = defaults.plans.front();
+  CHECK(era.recipe->name == "era");
+  CHECK(era.norms.size() == 3);
+  CHECK(era.epochs == 20);
+  CHECK(era.batch_size == 128);
+  CHECK(era.learning_rate == 0.01);
+  CHECK(era.out == std::filesystem::path("runs/era"));
   CHECK(defaults.seeds == std::vector<std::uint64_t>{1});
-  CHECK(defaults.epochs == 20);
-  CHECK(defaults.batch_size == 128);
-  CHECK(defaults.learning_rate == 0.01);
   CHECK(defaults.out == std::filesystem::path("runs/era"));
   CHECK(defaults.progress);
   CHECK_FALSE(defaults.synthetic);
 
   const Options given =
       *parse({"--norm", "gn:5,none", "--seed", "7,0,18446744073709551615", "--epochs", "3", "--batch-size", "64", "--lr", "0.5",
-              "--limit", "100", "--threads", "2", "--out", "here", "--synthetic", "--no-progress"});
-  REQUIRE(given.norms.size() == 2);
-  CHECK(given.norms[0].groups == std::optional<Index>(5));
-  CHECK(given.norms[1].name == "none");
+              "--limit", "100", "--threads", "2", "--out", "a folder", "--synthetic", "--no-progress"});
+  const Plan& plan = given.plans.front();
+  REQUIRE(plan.norms.size() == 2);
+  CHECK(plan.norms[0].groups == std::optional<Index>(5));
+  CHECK(plan.norms[1].name == "none");
+  CHECK(plan.epochs == 3);
+  CHECK(plan.batch_size == 64);
+  CHECK(plan.learning_rate == 0.5);
+  CHECK(plan.out == std::filesystem::path("a folder"));
   CHECK(given.seeds == std::vector<std::uint64_t>{7, 0, 18446744073709551615u});
-  CHECK(given.epochs == 3);
-  CHECK(given.batch_size == 64);
-  CHECK(given.learning_rate == 0.5);
   CHECK(given.limit == std::optional<Index>(100));
   CHECK(given.threads == std::optional<int>(2));
-  CHECK(given.out == std::filesystem::path("here"));
   CHECK(given.synthetic);
   CHECK_FALSE(given.progress);
+  CHECK(parse({"--lr", "0.5", "--out", "a folder"})->command_line == "cifar10_norms --lr 0.5 --out 'a folder'");
+}
+
+TEST_CASE("all recipes, one after the other", "[examples]") {
+  const Options all = *parse({"--recipe", "all", "--epochs", "2", "--out", "here"});
+  REQUIRE(all.plans.size() == recipes().size());
+  for (std::size_t i = 0; i < all.plans.size(); ++i) {
+    const Plan& plan = all.plans[i];
+    INFO(plan.recipe->name);
+    CHECK(plan.recipe == &recipes()[i]);
+    CHECK(plan.norms.size() == plan.recipe->norms.size());
+    CHECK(plan.epochs == 2);
+    CHECK(plan.learning_rate == plan.recipe->learning_rate);
+    CHECK(plan.out == std::filesystem::path("here") / plan.recipe->name);
+  }
+  CHECK(parse({"--recipe", "all"})->out == std::filesystem::path("runs/all"));
+}
+
+TEST_CASE("the options of the study", "[examples]") {
+  const Options study = *parse({"--data", "x", "batch-size-study", "--recipe", "dw", "--batch-sizes", "64,2", "--seed", "1,2"});
+  CHECK(study.command == Command::batch_size_study);
+  CHECK(study.batch_sizes == std::vector<Index>{2, 64});
+  CHECK(study.data == std::optional<std::filesystem::path>("x"));
+  CHECK(study.seeds.size() == 2);
+  CHECK(study.out == std::filesystem::path("runs/dw-batch-sizes"));
+  const Plan& plan = study.plans.front();
+  CHECK(plan.recipe->name == "dw");
+  CHECK(plan.norms.back().name == "ln");  // not the recipe's own lnet
+  CHECK(plan.epochs == study_epochs);
+  CHECK(learning_rate_at(plan, 64) == 0.05);  // half of that at 128
+  CHECK(parse({"batch-size-study"})->batch_sizes == std::vector<Index>{2, 4, 8, 16, 32, 64, 128, 256});
+  CHECK(parse({"recipes"})->command == Command::recipes);
 }
 
 TEST_CASE("wrong options are one clear line", "[examples]") {
   CHECK_THROWS_WITH(parse({"--recipe", "xyz"}),
-                    "--recipe: expected one of era, tsai8, tsai8_head, eva6, dw, onecycle, got \"xyz\"");
-  CHECK_THROWS_WITH(parse({"--norm", "bn,foo"}), "--norm: expected bn, gn, gn:GROUPS, ln, in or none, got \"foo\"");
+                    "--recipe: expected one of era, tsai8, tsai8_head, eva6, dw, dw_residual, onecycle or all, got \"xyz\"");
+  CHECK_THROWS_WITH(parse({"--norm", "bn,foo"}), "--norm: recipe era expects bn, gn, gn:GROUPS, ln, in or none, got \"foo\"");
   CHECK_THROWS_WITH(parse({"--norm", "bn,gn,bn"}), "--norm: bn is given twice");
   CHECK_THROWS_WITH(parse({"--epochs", "0"}), "--epochs: expected at least 1, got 0");
   CHECK_THROWS_WITH(parse({"--batch-size", "0"}), "--batch-size: expected at least 1, got 0");
@@ -150,62 +198,151 @@ TEST_CASE("wrong options are one clear line", "[examples]") {
   CHECK_THROWS_WITH(parse({"--seed", "-1"}), "--seed: expected whole numbers from 0 to 2^64 - 1, got \"-1\"");
   CHECK_THROWS_WITH(parse({"--seed", "1,01"}), "--seed: 1 is given twice");
   CHECK_THROWS_WITH(parse({"--data", "x", "--synthetic"}), "--data and --synthetic exclude each other");
-  CHECK_THROWS_AS(parse({"--foo"}), UsageError);
+  CHECK_THROWS_WITH(parse({"--recipe", "all", "--norm", "lnet"}),
+                    "--norm: recipe era expects bn, gn, gn:GROUPS, ln, in or none, got \"lnet\"");
+  CHECK_THROWS_WITH(parse({"batch-size-study", "--recipe", "all"}), "--recipe: batch-size-study expects one recipe, got all");
+  CHECK_THROWS_WITH(parse({"batch-size-study", "--batch-size", "4"}), "--batch-size: batch-size-study expects --batch-sizes");
+  CHECK_THROWS_WITH(parse({"batch-size-study", "--batch-sizes", "4,0"}), "--batch-sizes: expected at least 1, got 0");
+  CHECK_THROWS_WITH(parse({"batch-size-study", "--batch-sizes", "4,2,4"}), "--batch-sizes: 4 is given twice");
+  CHECK_THROWS_WITH(parse({"--batch-sizes", "4"}), "unknown option --batch-sizes; --help lists those that there are");
+  CHECK_THROWS_WITH(parse({"recipes", "--epochs", "4"}), "unknown option --epochs; --help lists those that there are");
+  CHECK_THROWS_WITH(parse({"study"}), "expected recipes, batch-size-study or options, got \"study\"");
+  CHECK_THROWS_WITH(parse({"--foo"}), "unknown option --foo; --help lists those that there are");
   CHECK_THROWS_AS(parse({"--epochs", "many"}), UsageError);
 }
 
-TEST_CASE("the table at the end, with the spread of several seeds", "[examples]") {
-  const normnet::test::TemporaryFolder folder;
-  const Options options = *parse({"--norm", "gn,none", "--synthetic", "--limit", "10", "--out", folder.path().string()});
-  const Data data = load_data(options);
-  const Report report(options, data);
-  const auto run = [](double train, double test, double seconds) {
-    return normnet::History{
-        .epochs = {{.epoch = 1, .train_accuracy = 1, .test_accuracy = 2, .train_seconds = seconds},
-                   {.epoch = 2, .train_accuracy = train, .test_accuracy = test, .train_seconds = seconds + 2}}};
-  };
-  const std::vector<NormResult> results{
-      {.norm = options.norms[0], .parameters = 39490, .runs = {run(70, 72, 9), run(71, 72.5, 10), run(72, 73, 11)}},
-      {.norm = options.norms[1], .parameters = 39070, .runs = {run(60.125, 61, 8)}}};
-  CHECK(report.table(results) ==
-        "norm  parameters        train %         test %  published test %  s/epoch\n"
-        "gn        39,490  71.00 +- 1.00  72.50 +- 0.50             72.93     11.0\n"
-        "none      39,070          60.12          61.00                 -      9.0\n");
+TEST_CASE("the table of recipes", "[examples]") {
+  const std::string table = recipe_table();
+  const auto has = [&](const std::string& line) { return ("\n" + table).find("\n" + line + "\n") != std::string::npos; };
+  CHECK(has("recipe       norm     parameters  epochs  published train / test %  at epoch"));
+  CHECK(has("era          bn           39,490      20             74.53 / 74.71        20"));
+  CHECK(has("tsai8        ln           57,866      11                     52.27         9"));
+  CHECK(has("tsai8_head   ln_body      53,290      11                         -         -"));
+  CHECK(has("dw           lnet         73,770      20                         -         -"));
+  CHECK(has("dw_residual  gn            5,882      20                         -         -"));
+  CHECK(has("onecycle     bn           47,876      20             71.31 / 72.91        11"));
+  CHECK(has("era          ten convolutions, dropout 0.1, constant learning rate"));
+}
+
+TEST_CASE("mean and spread over seeds", "[examples]") {
+  NormResult result{.norm = *parse_norm("gn"), .runs = {run_of(1, 70, 72, 9), run_of(2, 71, 72.5, 10), run_of(3, 72, 73, 11)}};
+  result.runs.back().history.epochs.pop_back();
+  using normnet::EpochRecord;
+  CHECK(at_epoch(result, 1, &EpochRecord::train_accuracy)->to_string(2) == "1.00 +- 0.00");
+  CHECK(at_epoch(result, 2, &EpochRecord::train_accuracy)->to_string(2) == "70.50 +- 0.71");  // of those that have come so far
+  CHECK_FALSE(at_epoch(result, 3, &EpochRecord::train_accuracy));
+  CHECK(spread({5}).to_string(1) == "5.0");
+  CHECK(over_epochs(result, &EpochRecord::train_seconds).mean == Approx((9 + 11 + 10 + 12 + 11) / 5.0));
+}
+
+TEST_CASE("the table at the end compares with what was published at its epoch", "[examples]") {
+  Recipe recipe = *find_recipe("era");
+  recipe.published = {{"gn", {.train = 72, .test = 70.55, .epoch = 1}}, {"ln", {.test = 52.27, .epoch = 9}}};
+  const Plan plan{.recipe = &recipe, .norms = {*parse_norm("gn"), *parse_norm("ln"), *parse_norm("none")}};
+  const std::vector<NormResult> norms{{.norm = plan.norms[0],
+                                       .parameters = 39490,
+                                       .activation_bytes = 3 << 19,
+                                       .runs = {run_of(1, 70, 72, 9), run_of(2, 71, 72.5, 10), run_of(3, 72, 73, 11)}},
+                                      {.norm = plan.norms[1], .parameters = 39490, .runs = {run_of(1, 60.125, 61, 8)}},
+                                      {.norm = plan.norms[2], .parameters = 39070, .runs = {run_of(1, 60.125, 61, 8)}}};
+  const std::vector<ExperimentResult> experiments{{.plan = plan, .norms = norms}};
+  CHECK(result_table(experiments, /*synthetic=*/false) ==
+        "recipe  norm  parameters        train %         test %  epoch    published %           here at that epoch  s/epoch  "
+        "activations MB\n"
+        "era     gn        39,490  71.00 +- 1.00  72.50 +- 0.50      1  72.00 / 70.55  1.00 +- 0.00 / 2.00 +- 0.00     11.0      "
+        "       1.5\n"
+        "era     ln        39,490          60.12          61.00      9          52.27                            -      9.0      "
+        "       0.0\n"
+        "era     none      39,070          60.12          61.00      -              -                            -      9.0      "
+        "       0.0\n");
+  CHECK(result_table(experiments, /*synthetic=*/true).find("52.27") == std::string::npos);
 }
 
 TEST_CASE("a report removes what an earlier run left, and nothing else", "[examples]") {
   const normnet::test::TemporaryFolder folder;
   const auto exists = [&](const char* file) { return std::filesystem::exists(folder / file); };
-  for (const char* file : {"summary.json", "misclassified_xn.png", "misclassified.txt", "photo.png"}) {
-    std::ofstream(folder / file) << "x";
+  const std::vector<const char*> ours{"results.json", "study.csv", "misclassified_xn.png", "loss_xn.png", "confusion_xn.png"};
+  const std::vector<const char*> others{"misclassified.txt", "photo.png", "accuracies.png"};
+  for (const auto& files : {ours, others}) {
+    for (const char* file : files) std::ofstream(folder / file) << "x";
   }
-  const Options options = *parse({"--synthetic", "--limit", "10", "--out", folder.path().string()});
-  const Data data = load_data(options);
+  const Options options = *parse({"--synthetic", "--out", folder.path().string()});
+  const Data data = tiny_data();
 
   setenv("NORMNET_FONT", "nowhere", 1);
   CHECK_THROWS_WITH(Report(options, data), "NORMNET_FONT: cannot read the font \"nowhere\"");
   unsetenv("NORMNET_FONT");
-  CHECK(exists("summary.json"));  // a run that cannot start changes nothing
+  CHECK(exists("results.json"));  // a run that cannot start changes nothing
 
   const Report report(options, data);
-  CHECK_FALSE(exists("summary.json"));
-  CHECK_FALSE(exists("misclassified_xn.png"));
-  CHECK(exists("misclassified.txt"));
-  CHECK(exists("photo.png"));
-  CHECK(folder.entries() == 2);
+  for (const char* file : ours) CHECK_FALSE(exists(file));
+  for (const char* file : others) CHECK(exists(file));
 }
 
-TEST_CASE("the summary is JSON while a run is under way, and from a folder of any name", "[examples]") {
+TEST_CASE("the results as JSON, from the first epoch to the end", "[examples]") {
   const normnet::test::TemporaryFolder folder;
-  const Options options = *parse({"--epochs", "9", "--synthetic", "--limit", "10", "--out", folder.path().string()});
-  Data data = load_data(options);
+  const Options options = *parse({"--norm", "bn", "--epochs", "9", "--synthetic", "--out", folder.path().string()});
+  Data data = tiny_data();
   data.source = "CIFAR-10 from \"caf\xe9\"";  // Latin-1
-  const normnet::History first_epoch{.labels = {{"seed", "1"}}, .epochs = {{.epoch = 1, .test_accuracy = 42}}};
-  const std::vector<NormResult> results{{.norm = options.norms[0], .runs = {first_epoch}}};
-  Report(options, data).write_summary(results, 1);
-  const auto summary = nlohmann::json::parse(normnet::test::content(folder / "summary.json"));
-  CHECK(summary.at("data").at("source") == "CIFAR-10 from \"caf\xef\xbf\xbd\"");
-  CHECK(summary.at("options").at("epochs") == 9);
-  CHECK(summary.at("norms").at(0).at("runs").at(0).at("epochs") == 1);
-  CHECK(summary.at("norms").at(0).at("runs").at(0).at("final_test_acc") == 42);
+  const Report report(options, data);
+  const auto written = [&] { return nlohmann::json::parse(normnet::test::content(folder / "results.json")); };
+
+  Results results{.version = "1.2.3", .command_line = options.command_line};
+  report.begin(results);
+  CHECK(written().at("experiments").empty());
+  CHECK(written().at("pictures").size() == 3);
+  for (const char* picture : {"samples.png", "classes.png", "channels.png"}) CHECK(std::filesystem::exists(folder / picture));
+
+  Run run = run_of(7, 40, 42, 3);
+  run.history.epochs.pop_back();
+  results.experiments = {
+      {.plan = options.plans.front(), .norms = {{.norm = *parse_norm("bn"), .parameters = 39490, .runs = {run}}}}};
+  report.after_epoch(results);
+  const nlohmann::json first = written();
+  CHECK(first.at("version") == "1.2.3");
+  CHECK(first.at("command") == options.command_line);
+  CHECK(first.at("finished") == false);
+  CHECK(first.at("started").get<std::string>().size() == 20);
+  CHECK(first.at("data") == "CIFAR-10 from \"caf\xef\xbf\xbd\"");
+  CHECK(first.at("synthetic") == true);
+  CHECK(first.at("classes").size() == 10);
+  CHECK_FALSE(first.contains("study"));
+  const nlohmann::json experiment = first.at("experiments").at(0), norm = experiment.at("norms").at(0);
+  CHECK(experiment.at("recipe") == "era");
+  CHECK(experiment.at("epochs") == 9);
+  CHECK(experiment.at("schedule") == "constant");
+  CHECK(norm.at("title") == "BN");
+  CHECK(norm.at("published") == nlohmann::json{{"train_acc", 74.53}, {"test_acc", 74.71}, {"epoch", 20}});
+  CHECK(norm.at("seconds_per_epoch") == nlohmann::json{{"mean", 3.0}, {"std", nullptr}});
+  CHECK(norm.at("runs").at(0).at("seed") == 7);
+  CHECK(norm.at("runs").at(0).at("epochs").at(0).at("test_acc") == 2);
+  CHECK_FALSE(norm.contains("confusion"));
+
+  // A network of twelve outputs, which took a cat for none of the classes; the last output was never the greatest.
+  NormResult& result = results.experiments[0].norms[0];
+  result.confusion.emplace(12);
+  for (const int predicted : {3, 3, 3, 10}) result.confusion->add(3, predicted);
+  result.mistakes = {{.index = 0, .label = 3, .predicted = 10}};
+  report.after_first_seed(results);
+  results.finished = true;
+  report.write_results(results);
+  const nlohmann::json last = written(), trained = last.at("experiments").at(0).at("norms").at(0);
+  CHECK(last.at("finished") == true);
+  CHECK(trained.at("confusion").size() == 10);
+  CHECK(trained.at("confusion").at(3) == nlohmann::json{0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 1});
+  CHECK(trained.at("class_accuracy").at(3) == 75);
+  CHECK(trained.at("class_accuracy").at(4) == nullptr);
+  CHECK(last.at("pictures").at(3).at("file") == "misclassified_bn.png");
+  CHECK(last.at("pictures").at(3).at("norm") == "bn");
+  for (const char* file : {"history.csv", "accuracy.png", "loss.png", "accuracy_bn.png", "loss_bn.png", "confusion_bn.png",
+                           "misclassified_bn.png"}) {
+    CHECK(std::filesystem::exists(folder / file));
+  }
+}
+
+TEST_CASE("the schedules in words", "[examples]") {
+  const auto schedule = [](const char* recipe) { return describe(find_recipe(recipe)->training.schedule); };
+  CHECK(schedule("era") == "constant");
+  CHECK(schedule("eva6") == "times 0.1 every 6 epochs");
+  CHECK(schedule("dw") == "one cycle");
 }

@@ -26,14 +26,19 @@ expect_error() {
 }
 
 "$program" --help >help
-for option in recipe norm data synthetic epochs batch-size lr seed threads limit out no-progress help; do
+for option in recipe norm data synthetic epochs batch-size batch-sizes lr seed threads limit out no-progress help; do
   grep --quiet -e "--$option" help || fail "--help does not mention --$option"
 done
 
 expect_error 2 'cifar10_norms: --epochs: expected at least 1, got 0' --synthetic --epochs 0
 expect_error 2 \
-  'cifar10_norms: --norm gn:3: layer "norm1": GroupNorm: expected groups that divide 10 channels, got 3' \
+  'cifar10_norms: --norm gn:3: recipe era: layer "norm1": GroupNorm: expected groups that divide 10 channels, got 3' \
   --synthetic --norm gn:3
+expect_error 2 'cifar10_norms: batch norm "norm10" has maps of 1x1: expected batches of at least 2 images, got 1' \
+  batch-size-study --synthetic --limit 20 --batch-sizes 1,4
+expect_error 2 'cifar10_norms: --batch-sizes: expected at most 20, the number of training images, got 256' \
+  batch-size-study --synthetic --limit 20
+expect_error 2 'cifar10_norms: expected recipes, batch-size-study or options, got "recipe"' recipe
 expect_error 1 \
   'cifar10_norms: no CIFAR-10 here: get it with scripts/download_cifar10.sh, name its folder with --data, or try --synthetic'
 expect_error 1 \
@@ -51,24 +56,49 @@ grep --quiet '^cifar10_norms: .*--no-such-option' stderr || fail "an unknown opt
 tiny=(--synthetic --limit 60 --batch-size 20 --epochs 2 --norm bn,gn:5 --seed 3,4)
 "$program" "${tiny[@]}" --threads 1 >stdout
 expect_same "files" "$(cd runs/era && LC_ALL=C ls)" \
-  "$(printf '%s\n' accuracy.png history.csv loss.png misclassified_bn.png misclassified_gn5.png summary.json)"
+  "$(printf '%s\n' accuracy.png accuracy_{bn,gn5}.png channels.png classes.png confusion_{bn,gn5}.png history.csv \
+    loss.png loss_{bn,gn5}.png misclassified_{bn,gn5}.png results.json samples.png)"
 for picture in runs/era/*.png; do
   expect_same "the first bytes of $picture" "$(head -c 8 "$picture" | od -An -tx1 | tr -d ' ')" 89504e470d0a1a0a
 done
 expect_same "banners" "$(grep --count 'SYNTHETIC DATA' stdout)" 2
 grep --quiet '^bn    seed 3  epoch 1/2  train loss ' stdout || fail "no line for the first epoch"
-grep --quiet '^bn  *39,490 .* 74.71 ' stdout || fail "no line for bn in the table"
-grep --quiet '"synthetic": true' runs/era/summary.json || fail "summary.json does not say that the data are synthetic"
+grep --quiet '^era  *bn  *39,490 .* +- ' stdout || fail "no line for bn in the table"
+grep --quiet '74.71' stdout && fail "synthetic accuracies must not be compared with published ones"
+for line in '"synthetic": true' '"finished": true' '"norm": "gn:5"' '"file": "misclassified_gn5.png"'; do
+  grep --quiet -e "$line" runs/era/results.json || fail "results.json has no $line"
+done
 expect_same "columns of history.csv" "$(head -n 1 runs/era/history.csv)" \
   recipe,norm,seed,epoch,train_loss,train_acc,test_loss,test_acc,lr,train_seconds,images_per_second,test_seconds
 expect_same "rows of history.csv" "$(tail -n +2 runs/era/history.csv | cut -d, -f1-4)" \
   "$(printf 'era,%s\n' bn,3,1 bn,3,2 bn,4,1 bn,4,2 gn:5,3,1 gn:5,3,2 gn:5,4,1 gn:5,4,2)"
 mkdir other
-touch other/summary.json other/misclassified_xn.png other/notes
+touch other/results.json other/misclassified_xn.png other/notes
 "$program" "${tiny[@]}" --threads 3 --out other >stdout
-expect_same "files beside those of an earlier run" "$(cd other && LC_ALL=C ls | tail -n 4)" \
-  "$(printf '%s\n' misclassified_bn.png misclassified_gn5.png notes summary.json)"
+expect_same "files beside those of an earlier run" "$(cd other && LC_ALL=C ls | tail -n 5)" \
+  "$(printf '%s\n' misclassified_{bn,gn5}.png notes results.json samples.png)"
 expect_same "the same bits on three threads" "$(cut -d, -f1-9 other/history.csv)" "$(cut -d, -f1-9 runs/era/history.csv)"
+
+# The recipes, all of them trained, and the study of batch sizes. An odd number of images leaves a last batch of one.
+"$program" recipes >stdout
+grep --quiet '^tsai8  *ln  *57,866  *11  *52.27  *9$' stdout || fail "recipes: no line for tsai8 with ln"
+"$program" --recipe all --norm bn --synthetic --limit 11 --batch-size 5 --epochs 1 --out all >stdout
+expect_same "files of all recipes" "$(cd all && LC_ALL=C ls)" \
+  "$(printf '%s\n' channels.png classes.png dw dw_residual era eva6 history.csv onecycle results.json samples.png \
+    tsai8 tsai8_head)"
+grep --quiet '"file": "tsai8/misclassified_bn.png"' all/results.json || fail "no picture of tsai8 in results.json"
+for recipe in dw dw_residual era eva6 onecycle tsai8 tsai8_head; do
+  [[ -s all/$recipe/accuracy.png ]] || fail "no curves of $recipe"
+  grep --quiet "^$recipe,bn,1,1," all/history.csv || fail "no $recipe in the common history.csv"
+done
+"$program" --data none batch-size-study --synthetic >stdout 2>stderr && fail "--data and --synthetic exclude each other"
+"$program" batch-size-study --synthetic --limit 9 --batch-sizes 4,2 --epochs 1 --seed 1,2 --out study >stdout
+expect_same "files of the study" "$(cd study && LC_ALL=C ls)" \
+  "$(printf '%s\n' channels.png classes.png results.json samples.png study.csv study.png)"
+expect_same "rows of study.csv" "$(cut -d, -f2-5 study/study.csv | sed -n '1,4p;12,$p')" \
+  "$(printf '%s\n' norm,batch_size,seed,epoch bn,4,1,1 bn,4,2,1 gn,4,1,1 ln,2,1,1 ln,2,2,1)"
+grep --quiet '"learning_rate": 0.00015625' study/results.json || fail "no learning rate in proportion to the batch size"
+grep --quiet '^ *2  *0.00015625 .* +- ' stdout || fail "no line for batch size 2 in the study's table"
 
 # A run that cannot start leaves the files of the one before alone.
 cp -r runs before
@@ -77,10 +107,11 @@ diff --recursive before runs || fail "a run that did not start changed the files
 
 # A run that is stopped leaves the figures of the epochs that it came to.
 "$program" --synthetic --limit 60 --batch-size 20 --epochs 100000 --norm bn --out stopped >stdout &
-for ((i = 0; i < 600; ++i)); do [[ -e stopped/summary.json ]] && break || sleep 0.1; done
+for ((i = 0; i < 600; ++i)); do grep --quiet '"test_acc": ' stopped/results.json 2>grep_error && break || sleep 0.1; done
 kill $!
 wait $! || true
-grep --quiet '"final_test_acc": ' stopped/summary.json || fail "no summary of a run that was stopped after an epoch"
+grep --quiet '"test_acc": ' stopped/results.json || fail "no results of a run that was stopped after an epoch"
+grep --quiet '"finished": false' stopped/results.json || fail "a run that was stopped must not say that it is finished"
 expect_same "rows of history.csv after a stop" "$(sed -n 2p stopped/history.csv | cut -d, -f1-4)" era,bn,1,1
 
 cd /

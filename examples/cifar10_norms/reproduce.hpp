@@ -1,0 +1,98 @@
+// Reproduces published experiments: trains each recipe with each of its normalizations and each seed.
+#pragma once
+
+#include "data.hpp"
+#include "experiment.hpp"
+#include "memory.hpp"
+#include "options.hpp"
+#include "report.hpp"
+#include "results.hpp"
+#include "table.hpp"
+
+#include <normnet/normnet.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <iostream>
+#include <string>
+#include <vector>
+
+namespace cifar10_norms {
+
+/// Trains a normalization with all seeds and adds the result, epoch by epoch, to the last experiment.
+inline void train_norm(const Options& options, const Data& data, const Norm& norm, const normnet::ModelSummary& network,
+                       const Report& report, Results& results) {
+  using namespace normnet;
+  ExperimentResult& experiment = results.experiments.back();
+  const Plan& plan = experiment.plan;
+  const Dataset& test = data.images.test;
+  NormResult& result = experiment.norms.emplace_back(
+      NormResult{.norm = norm, .parameters = network.parameters(), .multiply_adds = network.multiply_adds()});
+  std::size_t name_width = 4;
+  for (const Norm& other : plan.norms) name_width = std::max(name_width, other.name.size());
+
+  reset_peak_memory();
+  for (const std::uint64_t seed : options.seeds) {
+    const std::string seed_text = std::to_string(seed);
+    const auto after_epoch = [&](const EpochRecord& epoch, std::size_t activation_bytes) {
+      if (epoch.epoch == 1) {
+        result.runs.push_back(
+            {.seed = seed, .history = {.labels = {{"recipe", plan.recipe->name}, {"norm", norm.name}, {"seed", seed_text}}}});
+      }
+      result.runs.back().history.epochs.push_back(epoch);
+      result.activation_bytes = activation_bytes;
+      result.peak_mb = peak_memory_mb();
+      report.after_epoch(results);
+    };
+    const auto tested = train({.recipe = *plan.recipe,
+                               .norm = norm,
+                               .seed = seed,
+                               .epochs = plan.epochs,
+                               .batch_size = plan.batch_size,
+                               .learning_rate = plan.learning_rate,
+                               .drop_last = leaves_out_last_batch(network, data.images.train.size(), plan.batch_size),
+                               .progress = progress_options(options, left_aligned(norm.name, name_width) +
+                                                                         (options.seeds.size() > 1 ? "  seed " + seed_text : "")),
+                               .after_epoch = after_epoch},
+                              data);
+    if (result.runs.size() > 1) continue;
+    result.confusion.emplace(tested.outputs.shape()[1]);
+    result.confusion->add(test.labels(), tested.predictions);
+    result.mistakes = misclassified(test.labels(), tested.predictions, 10);
+    report.after_first_seed(results);
+  }
+}
+
+/// Runs all plans of the options. Prints the progress, and tables of what came out.
+inline void reproduce(const Options& options, const Data& data, Results& results) {
+  using normnet::ModelSummary;
+  std::vector<std::vector<ModelSummary>> networks;  // before anything is trained, for what does not fit is an error
+  for (const Plan& plan : options.plans) {
+    std::vector<ModelSummary>& of_plan = networks.emplace_back();
+    for (const Norm& norm : plan.norms) {
+      of_plan.push_back(summarize(*plan.recipe, norm));
+      leaves_out_last_batch(of_plan.back(), data.images.train.size(), plan.batch_size);
+    }
+  }
+
+  const Report report(options, data);
+  report.begin(results);
+  for (std::size_t i = 0; i < options.plans.size(); ++i) {
+    const Plan& plan = options.plans[i];
+    std::cout << "Recipe \"" << plan.recipe->name << "\": " << plan.recipe->description << "\n";
+    if (options.plans.size() == 1) {
+      std::cout << "\nThe network with " << plan.norms.front().title() << ":\n" << networks[i].front() << std::endl;
+    }
+    results.experiments.push_back({.plan = plan});
+    for (std::size_t n = 0; n < plan.norms.size(); ++n) {
+      train_norm(options, data, plan.norms[n], networks[i][n], report, results);
+    }
+    std::cout << "\n" << result_table({results.experiments.back()}, data.synthetic()) << std::endl;
+  }
+  results.finished = true;
+  report.write_results(results);
+  if (options.plans.size() > 1) std::cout << result_table(results.experiments, data.synthetic()) << "\n";
+}
+
+}  // namespace cifar10_norms
