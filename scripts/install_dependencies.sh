@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
 # Installs what building normnet needs (Debian 12, Ubuntu 24.04 or newer). Where nothing is missing, it needs neither sudo nor
 # a network, and changes nothing.
+#
+#   scripts/install_dependencies.sh [--browser]
+#
+# With --browser also what the test of report.html needs, where the distribution has Chromium as a package (Ubuntu has not).
 set -euo pipefail
 
 die() { echo "install_dependencies.sh: $*" >&2; exit 1; }
@@ -8,7 +12,13 @@ die() { echo "install_dependencies.sh: $*" >&2; exit 1; }
 # Programs may come from anywhere in PATH; libraries, fonts and certificates are looked up as packages.
 declare -A program_of=([g++]=g++ [cmake]=cmake [ninja-build]=ninja [curl]=curl)
 packages=(g++ cmake ninja-build curl ca-certificates
-  libeigen3-dev libcli11-dev nlohmann-json3-dev libstb-dev fonts-dejavu-core catch2)
+  libeigen3-dev libcli11-dev nlohmann-json3-dev libstb-dev fonts-dejavu-core libjs-chart.js catch2)
+browser=()
+if [[ ${1:-} == --browser ]]; then
+  browser=(chromium chromium-driver python3-selenium)
+elif (($# > 0)); then
+  die "expected --browser or nothing, got $1"
+fi
 
 if ! command -v apt-get >/dev/null; then
   for program in "${program_of[@]}"; do
@@ -18,19 +28,33 @@ if ! command -v apt-get >/dev/null; then
   exit 0
 fi
 
+is_installed() {
+  local status
+  status=$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null) || status=absent
+  [[ $status == installed ]]
+}
+is_available() { [[ $(apt-cache policy "$1" 2>/dev/null) == *"Candidate: "[0-9]* ]]; }
+
 missing=()
 for package in "${packages[@]}"; do
   if [[ -v "program_of[$package]" ]] && command -v "${program_of[$package]}" >/dev/null; then continue; fi
-  status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null) || status=absent
-  [[ $status == installed ]] || missing+=("$package")
+  is_installed "$package" || missing+=("$package")
 done
-if ((${#missing[@]} == 0)); then exit 0; fi
+missing_browser=()
+for package in "${browser[@]}"; do
+  is_installed "$package" || missing_browser+=("$package")
+done
+
+# A fresh machine has no list of what is available yet; it lacks more than the browser, so the list comes with the rest.
+offers_browser() { is_available chromium && is_available chromium-driver; }
+if ((${#missing[@]} == 0)) && { ((${#missing_browser[@]} == 0)) || ! offers_browser; }; then exit 0; fi
 
 as_root=()
 if ((EUID != 0)); then
   command -v sudo >/dev/null || die "sudo is missing; as root, run: apt-get install ${missing[*]}"
   as_root=(sudo)
 fi
-echo "Installing ${missing[*]}" >&2
 "${as_root[@]}" apt-get update
+if ((${#missing_browser[@]} > 0)) && offers_browser; then missing+=("${missing_browser[@]}"); fi
+echo "Installing ${missing[*]}" >&2
 "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${missing[@]}"

@@ -16,7 +16,7 @@ else
   unset NORMNET_DATA
 fi
 
-"$root/scripts/install_dependencies.sh"
+"$root/scripts/install_dependencies.sh" --browser
 cmake -S "$root" --preset release -DNORMNET_WERROR=ON
 cmake --build "$root/build/release" --parallel "$jobs"
 ctest --test-dir "$root/build/release" --output-on-failure --no-tests=error --parallel "$jobs" "$@"

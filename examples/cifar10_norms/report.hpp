@@ -5,6 +5,7 @@
 #include "data.hpp"
 #include "galleries.hpp"
 #include "options.hpp"
+#include "report_page.hpp"
 #include "results.hpp"
 #include "results_json.hpp"
 
@@ -33,20 +34,26 @@ class Report {
     }
   }
 
-  /// The pictures of the data, and results.json without results.
+  /// The pictures of the data, and results.json and report.html without results.
   void begin(Results& results) const {
     results.pictures = write_data_pictures(data_, charts_, options_.out);
     write_results(results);
   }
 
-  /// Histories and curves of an experiment whose last normalization has come further, and results.json.
+  /// Histories of an experiment whose last normalization has come further, and the results.
   void after_epoch(const Results& results) const {
     const ExperimentResult& experiment = results.experiments.back();
     normnet::write_csv(histories({experiment}), experiment.plan.out / "history.csv");
     if (experiment.plan.out != options_.out) normnet::write_csv(histories(results.experiments), options_.out / "history.csv");
+    write_results(results);
+  }
+
+  /// Curves of an experiment whose last normalization is trained with one more seed. (Drawn after each epoch they would take longer
+  /// than some epochs; report.html has the curves then.)
+  void after_training(const Results& results) const {
+    const ExperimentResult& experiment = results.experiments.back();
     charts_.write_curves(experiment);
     charts_.write_norm_curves(experiment, experiment.norms.back());
-    write_results(results);
   }
 
   /// What the last normalization's network of the first seed gets wrong, when it is trained.
@@ -58,19 +65,20 @@ class Report {
     write_results(results);
   }
 
-  /// study.csv and study.png, and results.json.
+  /// study.csv and study.png, and the results.
   void after_study_point(const Results& results) const {
     normnet::write_csv(results.study->histories, options_.out / "study.csv");
     charts_.write_study(*results.study);
     write_results(results);
   }
 
-  /// results.json, with what there is so far: after each epoch, each training and in the end. What is not UTF-8 in the name of
-  /// the data's folder is replaced.
+  /// results.json and report.html, with what there is so far: after each epoch, each training and in the end. What is not UTF-8 in
+  /// the name of the data's folder is replaced.
   void write_results(const Results& results) const {
     const Json json = results_json(results, options_, data_);
     normnet::write_file_atomically(options_.out / results_file,
                                    json.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n");
+    write_report_page(json, options_.out);
   }
 
  private:
@@ -89,7 +97,7 @@ class Report {
   // Until this run comes to write them, they would tell of another experiment.
   static void remove_old_files(const std::filesystem::path& folder) {
     static constexpr std::array names{results_file, "history.csv", "accuracy.png", "loss.png",    "study.csv",
-                                      "study.png",  "samples.png", "classes.png",  "channels.png"};
+                                      "study.png",  "report.html", "samples.png",  "classes.png", "channels.png"};
     static constexpr std::array prefixes{"accuracy_", "loss_", "misclassified_", "confusion_"};
     std::vector<std::filesystem::path> old;
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {

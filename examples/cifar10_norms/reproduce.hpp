@@ -56,6 +56,7 @@ inline void train_norm(const Options& options, const Data& data, const Norm& nor
                                                                          (options.seeds.size() > 1 ? "  seed " + seed_text : "")),
                                .after_epoch = after_epoch},
                               data);
+    report.after_training(results);
     if (result.runs.size() > 1) continue;
     result.confusion.emplace(tested.outputs.shape()[1]);
     result.confusion->add(test.labels(), tested.predictions);

@@ -261,7 +261,8 @@ TEST_CASE("the table at the end compares with what was published at its epoch", 
 TEST_CASE("a report removes what an earlier run left, and nothing else", "[examples]") {
   const normnet::test::TemporaryFolder folder;
   const auto exists = [&](const char* file) { return std::filesystem::exists(folder / file); };
-  const std::vector<const char*> ours{"results.json", "study.csv", "misclassified_xn.png", "loss_xn.png", "confusion_xn.png"};
+  const std::vector<const char*> ours{"results.json",         "report.html", "study.csv",
+                                      "misclassified_xn.png", "loss_xn.png", "confusion_xn.png"};
   const std::vector<const char*> others{"misclassified.txt", "photo.png", "accuracies.png"};
   for (const auto& files : {ours, others}) {
     for (const char* file : files) std::ofstream(folder / file) << "x";
@@ -323,6 +324,7 @@ TEST_CASE("the results as JSON, from the first epoch to the end", "[examples]") 
   result.confusion.emplace(12);
   for (const int predicted : {3, 3, 3, 10}) result.confusion->add(3, predicted);
   result.mistakes = {{.index = 0, .label = 3, .predicted = 10}};
+  report.after_training(results);
   report.after_first_seed(results);
   results.finished = true;
   report.write_results(results);

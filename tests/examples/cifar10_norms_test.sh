@@ -57,7 +57,7 @@ tiny=(--synthetic --limit 60 --batch-size 20 --epochs 2 --norm bn,gn:5 --seed 3,
 "$program" "${tiny[@]}" --threads 1 >stdout
 expect_same "files" "$(cd runs/era && LC_ALL=C ls)" \
   "$(printf '%s\n' accuracy.png accuracy_{bn,gn5}.png channels.png classes.png confusion_{bn,gn5}.png history.csv \
-    loss.png loss_{bn,gn5}.png misclassified_{bn,gn5}.png results.json samples.png)"
+    loss.png loss_{bn,gn5}.png misclassified_{bn,gn5}.png report.html results.json samples.png)"
 for picture in runs/era/*.png; do
   expect_same "the first bytes of $picture" "$(head -c 8 "$picture" | od -An -tx1 | tr -d ' ')" 89504e470d0a1a0a
 done
@@ -68,6 +68,9 @@ grep --quiet '74.71' stdout && fail "synthetic accuracies must not be compared w
 for line in '"synthetic": true' '"finished": true' '"norm": "gn:5"' '"file": "misclassified_gn5.png"'; do
   grep --quiet -e "$line" runs/era/results.json || fail "results.json has no $line"
 done
+for part in '"finished":true' 'data:image/png;base64,'; do
+  grep --quiet -e "$part" runs/era/report.html || fail "report.html has no $part"
+done
 expect_same "columns of history.csv" "$(head -n 1 runs/era/history.csv)" \
   recipe,norm,seed,epoch,train_loss,train_acc,test_loss,test_acc,lr,train_seconds,images_per_second,test_seconds
 expect_same "rows of history.csv" "$(tail -n +2 runs/era/history.csv | cut -d, -f1-4)" \
@@ -75,8 +78,8 @@ expect_same "rows of history.csv" "$(tail -n +2 runs/era/history.csv | cut -d, -
 mkdir other
 touch other/results.json other/misclassified_xn.png other/notes
 "$program" "${tiny[@]}" --threads 3 --out other >stdout
-expect_same "files beside those of an earlier run" "$(cd other && LC_ALL=C ls | tail -n 5)" \
-  "$(printf '%s\n' misclassified_{bn,gn5}.png notes results.json samples.png)"
+expect_same "files beside those of an earlier run" "$(cd other && LC_ALL=C ls | tail -n 6)" \
+  "$(printf '%s\n' misclassified_{bn,gn5}.png notes report.html results.json samples.png)"
 expect_same "the same bits on three threads" "$(cut -d, -f1-9 other/history.csv)" "$(cut -d, -f1-9 runs/era/history.csv)"
 
 # The recipes, all of them trained, and the study of batch sizes. An odd number of images leaves a last batch of one.
@@ -84,7 +87,7 @@ expect_same "the same bits on three threads" "$(cut -d, -f1-9 other/history.csv)
 grep --quiet '^tsai8  *ln  *57,866  *11  *52.27  *9$' stdout || fail "recipes: no line for tsai8 with ln"
 "$program" --recipe all --norm bn --synthetic --limit 11 --batch-size 5 --epochs 1 --out all >stdout
 expect_same "files of all recipes" "$(cd all && LC_ALL=C ls)" \
-  "$(printf '%s\n' channels.png classes.png dw dw_residual era eva6 history.csv onecycle results.json samples.png \
+  "$(printf '%s\n' channels.png classes.png dw dw_residual era eva6 history.csv onecycle report.html results.json samples.png \
     tsai8 tsai8_head)"
 grep --quiet '"file": "tsai8/misclassified_bn.png"' all/results.json || fail "no picture of tsai8 in results.json"
 for recipe in dw dw_residual era eva6 onecycle tsai8 tsai8_head; do
@@ -94,7 +97,7 @@ done
 "$program" --data none batch-size-study --synthetic >stdout 2>stderr && fail "--data and --synthetic exclude each other"
 "$program" batch-size-study --synthetic --limit 9 --batch-sizes 4,2 --epochs 1 --seed 1,2 --out study >stdout
 expect_same "files of the study" "$(cd study && LC_ALL=C ls)" \
-  "$(printf '%s\n' channels.png classes.png results.json samples.png study.csv study.png)"
+  "$(printf '%s\n' channels.png classes.png report.html results.json samples.png study.csv study.png)"
 expect_same "rows of study.csv" "$(cut -d, -f2-5 study/study.csv | sed -n '1,4p;12,$p')" \
   "$(printf '%s\n' norm,batch_size,seed,epoch bn,4,1,1 bn,4,2,1 gn,4,1,1 ln,2,1,1 ln,2,2,1)"
 grep --quiet '"learning_rate": 0.00015625' study/results.json || fail "no learning rate in proportion to the batch size"
