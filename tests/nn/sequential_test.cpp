@@ -151,14 +151,29 @@ TEST_CASE("the plan overwrites what nobody reads again", "[sequential]") {
   net.add(Dropout<float>(0.1)).add(Conv2d<float>({.in_channels = 10, .out_channels = 2, .kernel_size = 1}));
   const std::size_t map = 32 * 10 * 8 * 6 * sizeof(float), output = 32 * 2 * 8 * 6 * sizeof(float);
   const Batch<float> y = net.forward(x);
+  const std::size_t mask = net[3].activation_bytes();
+  CHECK(mask == 2 * 32 / Batch<float>::lanes * 10 * 8 * 6);  // two bytes for the values of all lanes
   // Two values (convolution and ReLU; norm and dropout), and the output.
-  CHECK(net.activation_bytes() == 2 * map + output);
+  CHECK(net.activation_bytes() == 2 * map + output + mask);
   net.backward(y);
   // One gradient for all four.
-  CHECK(net.activation_bytes() == 3 * map + output);
+  CHECK(net.activation_bytes() == 3 * map + output + mask);
   net.inference(x);
   // One value for all four.
-  CHECK(net.activation_bytes() == 4 * map + output);
+  CHECK(net.activation_bytes() == 4 * map + output + mask);
+}
+
+TEST_CASE("a model counts the memory of what is inside of its layers", "[sequential][residual]") {
+  const auto x = Batch<float>::from(test::random_tensor<float>({32, 3, 8, 6}, 1));
+  Sequential<float> body, net;
+  body.add(Conv2d<float>({.in_channels = 3, .out_channels = 3, .kernel_size = 1})).add(Tanh<float>());
+  net.add(Residual<float>(std::move(body)));
+  const Batch<float> y = net.forward(x);
+  const std::size_t map = 32 * 3 * 8 * 6 * sizeof(float);
+  CHECK(net.activation_bytes() == 2 * map);  // the body's output, which Tanh overwrites, and the sum
+  Batch<float> dx;
+  net.backward(y, dx);
+  CHECK(net.activation_bytes() == 4 * map);  // the body's gradients of its input and before Tanh
 }
 
 TEST_CASE("inference computes what forward does in evaluation mode", "[sequential]") {

@@ -34,6 +34,7 @@ class Dropout final : public BlockLayer<T> {
   Shape output_shape(const Shape& input) const override { return input; }
   Keeps keeps_for_backward() const override { return Keeps::nothing; }
   bool in_place() const override { return true; }
+  std::size_t activation_bytes() const override { return keep_.size() * sizeof(kernels::KeepBits); }
 
   void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
     dropping_ = mode.training && p_ > 0;

@@ -115,6 +115,10 @@ class Layer {
     return 0;
   }
 
+  /// The memory, in bytes, of what the layer itself holds from pass to pass in proportion to the batch: feature maps and gradients
+  /// between layers inside of it, masks. Its input and output are the model's.
+  virtual std::size_t activation_bytes() const { return 0; }
+
   /// The name under which it stands in its model, "" outside of one; set by the model.
   const std::string& name() const { return name_; }
   virtual void set_name(std::string name) { name_ = std::move(name); }

@@ -86,6 +86,11 @@ class Residual final : public BlockLayer<T> {
     return body_.multiply_adds(input) + (projection_ ? projection_->multiply_adds(input) : 0);
   }
 
+  std::size_t activation_bytes() const override {
+    const std::size_t own = body_output_.bytes() + projected_.bytes() + body_gradient_.bytes() + projection_gradient_.bytes();
+    return own + body_.activation_bytes() + (projection_ ? projection_->activation_bytes() : 0);
+  }
+
   void set_name(std::string name) override {
     name_children(name.empty() ? "" : name + ".");
     Layer<T>::set_name(std::move(name));

@@ -115,12 +115,6 @@ class Sequential final : public BlockLayer<T> {
     for (auto& [name, parameter] : parameters()) parameter->grad.fill(T(0));
   }
 
-  /// The memory of all feature maps and gradients between the layers, in bytes.
-  std::size_t activation_bytes() const {
-    std::size_t bytes = padded_input_.bytes() + padded_gradient_.bytes() + top_output_.bytes();
-    return bytes + kept_.bytes() + inferred_.bytes() + gradients_.bytes();
-  }
-
   // The interface of a layer.
 
   std::string type() const override { return "Sequential"; }
@@ -221,6 +215,14 @@ class Sequential final : public BlockLayer<T> {
       shape = layer->output_shape(shape);
     }
     return total;
+  }
+
+  /// Of all feature maps and gradients between the layers, and of what the layers hold.
+  std::size_t activation_bytes() const override {
+    std::size_t bytes = padded_input_.bytes() + padded_gradient_.bytes() + top_output_.bytes();
+    bytes += kept_.bytes() + inferred_.bytes() + gradients_.bytes();
+    for (const auto& layer : layers_) bytes += layer->activation_bytes();
+    return bytes;
   }
 
   void set_name(std::string name) override {
