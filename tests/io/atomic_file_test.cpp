@@ -38,14 +38,38 @@ TEST_CASE("write_file_atomically names the file and the reason when it fails", "
   CHECK(folder.entries() == 1);
 }
 
+TEST_CASE("write_file_atomically waits for the disk when it shall", "[io]") {
+  const test::TemporaryFolder folder;
+  write_file_atomically(folder / "file", "old", Durability::synced);
+  write_file_atomically(folder / "file", "new", Durability::synced);
+  CHECK(content(folder / "file") == "new");
+  CHECK(folder.entries() == 1);
+  CHECK(detail::sync_folder(""));
+  CHECK_FALSE(detail::sync_folder(folder / "none"));
+}
+
 TEST_CASE("write_file_atomically leaves the old file whole when the disk is full", "[io]") {
   const test::TemporaryFolder folder;
   write_file_atomically(folder / "file", "old");
-  const auto write_on_a_full_disk = [&] {
-    const test::FileSizeLimit limit(2);
-    write_file_atomically(folder / "file", "new");
+  for (const Durability durability : {Durability::visible, Durability::synced}) {
+    const auto write_on_a_full_disk = [&] {
+      const test::FileSizeLimit limit(2);
+      write_file_atomically(folder / "file", "new", durability);
+    };
+    CHECK_THROWS_WITH(write_on_a_full_disk(), "cannot write \"" + (folder / "file").string() + "\": File too large");
+    CHECK(content(folder / "file") == "old");
+    CHECK(folder.entries() == 1);
+  }
+}
+
+TEST_CASE("write_file_atomically leaves the old file in a read-only folder", "[io]") {
+  const test::TemporaryFolder folder;
+  write_file_atomically(folder / "file", "old");
+  const auto write_read_only = [&] {
+    const test::ReadOnlyFolder locked(folder.path());
+    write_file_atomically(folder / "file", "new", Durability::synced);
   };
-  CHECK_THROWS_WITH(write_on_a_full_disk(), "cannot write \"" + (folder / "file").string() + "\": File too large");
+  CHECK_THROWS_WITH(write_read_only(), "cannot write \"" + (folder / "file").string() + "\": Permission denied");
   CHECK(content(folder / "file") == "old");
   CHECK(folder.entries() == 1);
 }

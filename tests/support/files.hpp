@@ -1,4 +1,4 @@
-// What tests with files share: a folder of their own, a file's content, and a disk that is full.
+// What tests with files share: a folder of their own, a file's content, a disk that is full, a folder that is read-only.
 #pragma once
 
 #include <normnet/core/error.hpp>
@@ -11,8 +11,10 @@
 #include <iterator>
 #include <string>
 #include <system_error>
+#include <utility>
 
 #include <sys/resource.h>
+#include <unistd.h>
 
 namespace normnet::test {
 
@@ -68,6 +70,27 @@ class FileSizeLimit {
  private:
   rlimit before_{};
   void (*signal_handler_)(int);
+};
+
+/// As long as it lives, nobody can write into the folder: not even root, who becomes an ordinary user for the time.
+class ReadOnlyFolder {
+ public:
+  explicit ReadOnlyFolder(std::filesystem::path folder) : folder_(std::move(folder)) {
+    std::filesystem::permissions(folder_, std::filesystem::perms{0555});
+    if (user_ == 0 && seteuid(nobody) != 0) fail("cannot become an ordinary user");
+  }
+  ~ReadOnlyFolder() {
+    if (user_ == 0 && seteuid(user_) != 0) std::abort();  // nothing after it would be tested as it should be
+    std::filesystem::permissions(folder_, std::filesystem::perms{0755});
+  }
+  ReadOnlyFolder(const ReadOnlyFolder&) = delete;
+  ReadOnlyFolder& operator=(const ReadOnlyFolder&) = delete;
+
+ private:
+  static constexpr uid_t nobody = 65534;
+
+  std::filesystem::path folder_;
+  uid_t user_ = geteuid();
 };
 
 }  // namespace normnet::test
