@@ -45,20 +45,22 @@ if(NOT TARGET stb::stb)
   endif()
 endif()
 
+find_package(nlohmann_json 3 QUIET CONFIG)
+if(NOT TARGET nlohmann_json::nlohmann_json)
+  if(NORMNET_EXAMPLES OR NORMNET_BENCHMARKS OR NORMNET_TESTS)
+    normnet_fetch_headers(
+      json nlohmann_json::nlohmann_json include https://github.com/nlohmann/json/releases/download/v3.11.3/json.tar.xz
+      d6c65aca6b1ed68e7a182f4757257b107ae403032760ed6ef121c9d55e81757d
+    )
+  endif()
+endif()
+
 if(NORMNET_EXAMPLES OR NORMNET_BENCHMARKS OR NORMNET_TESTS)
   find_package(CLI11 QUIET CONFIG)
   if(NOT TARGET CLI11::CLI11)
     normnet_fetch_headers(
       cli11 CLI11::CLI11 include https://github.com/CLIUtils/CLI11/archive/refs/tags/v2.4.2.tar.gz
       f2d893a65c3b1324c50d4e682c0cdc021dd0477ae2c048544f39eed6654b699a
-    )
-  endif()
-
-  find_package(nlohmann_json 3 QUIET CONFIG)
-  if(NOT TARGET nlohmann_json::nlohmann_json)
-    normnet_fetch_headers(
-      json nlohmann_json::nlohmann_json include https://github.com/nlohmann/json/releases/download/v3.11.3/json.tar.xz
-      d6c65aca6b1ed68e7a182f4757257b107ae403032760ed6ef121c9d55e81757d
     )
   endif()
 endif()
