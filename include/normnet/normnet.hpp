@@ -1,4 +1,5 @@
-// The whole library in one include, but for the pictures (normnet/viz/*.hpp), which need the stb headers and normnet::viz.
+// The whole library in one include, but for the pictures (normnet/viz/*.hpp), which need the stb headers and normnet::viz, and
+// checkpoints (normnet/train/checkpoint*.hpp, normnet/io/safetensors.hpp), which need nlohmann's JSON and normnet::checkpoint.
 #pragma once
 
 #include <normnet/core/batch.hpp>
@@ -53,4 +54,5 @@
 #include <normnet/train/metrics.hpp>
 #include <normnet/train/model_summary.hpp>
 #include <normnet/train/progress_bar.hpp>
+#include <normnet/train/stop_on_signal.hpp>
 #include <normnet/train/trainer.hpp>

@@ -109,3 +109,18 @@ TEST_CASE("an error leaves no moving line behind, and silence is silent", "[trai
   bar.update(5, 1, 1);
   bar.end_epoch(result);
 }
+
+TEST_CASE("what a run found done counts neither for its speed nor for the time that is left", "[train]") {
+  double now = 0;
+  std::ostringstream out;
+  ProgressBar bar({.out = &out, .terminal = true, .width = 120, .clock = [&] { return now; }}, 2, 1000, 3);
+  bar.begin_epoch(3, 500);
+  now = 5;
+  bar.update(750, 1, 50);  // a quarter of an epoch in 5 seconds
+  CHECK(out.str().ends_with("75%  loss 1.0000  accuracy 50.00%  50 images/s  0:25 left"));
+  now = 15;
+  bar.begin_epoch(4);
+  now = 25;
+  bar.update(500, 1, 50);  // one epoch in 25 seconds
+  CHECK(out.str().ends_with("50%  loss 1.0000  accuracy 50.00%  50 images/s  0:13 left"));
+}

@@ -132,6 +132,18 @@ std::vector<int> predicted_classes(const Batch<T>& outputs) {
 /// nor on the loss's reduction.
 class RunningMetrics {
  public:
+  /// All that it knows, for checkpoints: a copy that is made of it goes on with the same bits.
+  struct Counts {
+    Index images = 0;
+    Index right = 0;
+    LossTotal loss{};
+  };
+
+  RunningMetrics() = default;
+  explicit RunningMetrics(const Counts& counts) : counts_(counts) {}
+
+  const Counts& counts() const { return counts_; }
+
   /// Counts a batch, whose loss is that of `loss.total()`. Throws Error when the labels are not as many as the images, or
   /// predicted_classes() does.
   template <class T>
@@ -140,24 +152,22 @@ class RunningMetrics {
       fail("RunningMetrics: expected ", outputs.images(), " labels for outputs ", outputs.shape(), ", got ", labels.size());
     }
     const std::vector<int> predicted = predicted_classes(outputs);
-    for (std::size_t n = 0; n < labels.size(); ++n) right_ += predicted[n] == labels[n];
-    images_ += outputs.images();
-    loss_.sum += loss.sum;
-    loss_.weight += loss.weight;
+    for (std::size_t n = 0; n < labels.size(); ++n) counts_.right += predicted[n] == labels[n];
+    counts_.images += outputs.images();
+    counts_.loss.sum += loss.sum;
+    counts_.loss.weight += loss.weight;
   }
 
-  Index images() const { return images_; }
+  Index images() const { return counts_.images; }
 
   /// The mean over the images, weighted as in the loss; not a number without any that counts.
-  double loss() const { return loss_.sum / loss_.weight; }
+  double loss() const { return counts_.loss.sum / counts_.loss.weight; }
 
   /// The share of images predicted right, in percent; not a number without any.
-  double accuracy() const { return 100.0 * static_cast<double>(right_) / static_cast<double>(images_); }
+  double accuracy() const { return 100.0 * static_cast<double>(counts_.right) / static_cast<double>(counts_.images); }
 
  private:
-  Index images_ = 0;
-  Index right_ = 0;
-  LossTotal loss_;
+  Counts counts_;
 };
 
 }  // namespace normnet::inline NORMNET_ABI

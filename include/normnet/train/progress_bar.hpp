@@ -61,10 +61,12 @@ class ProgressBar {
     start_ = options_.clock();
   }
 
-  /// An epoch begins.
-  void begin_epoch(Index epoch) {
+  /// An epoch begins, or goes on where so many of its images were done elsewhere.
+  void begin_epoch(Index epoch, Index images_done = 0) {
     epoch_ = epoch;
     epoch_start_ = options_.clock();
+    done_elsewhere_ = images_done;
+    if (epoch == first_epoch_) share_done_elsewhere_ = share_of(images_done);
     last_drawn_ = std::nullopt;
   }
 
@@ -74,10 +76,10 @@ class ProgressBar {
     const double now = options_.clock();
     if (last_drawn_ && now - *last_drawn_ < 0.1) return;
     last_drawn_ = now;
-    const double share = static_cast<double>(images_done) / static_cast<double>(images_);
-    const double epochs_done = static_cast<double>(epoch_ - first_epoch_) + share;
+    const double share = share_of(images_done);
+    const double epochs_done = static_cast<double>(epoch_ - first_epoch_) + share - share_done_elsewhere_;
     const double epochs_left = static_cast<double>(last_epoch_ - epoch_ + 1) - share;
-    const double rate = now > epoch_start_ ? static_cast<double>(images_done) / (now - epoch_start_) : 0;
+    const double rate = now > epoch_start_ ? static_cast<double>(images_done - done_elsewhere_) / (now - epoch_start_) : 0;
     const double left = (now - start_) / epochs_done * epochs_left;
     draw(share, {"loss " + fixed(loss, 4), "accuracy " + fixed(accuracy, 2) + "%", fixed(rate, 0) + " images/s",
                  duration(left) + " left"});
@@ -102,6 +104,8 @@ class ProgressBar {
   ProgressBar& operator=(const ProgressBar&) = delete;
 
  private:
+  double share_of(Index images) const { return static_cast<double>(images) / static_cast<double>(images_); }
+
   std::string heading() const {
     const std::string last = std::to_string(last_epoch_);
     return (options_.title.empty() ? "" : options_.title + "  ") + "epoch " + right_aligned(std::to_string(epoch_), last.size()) +
@@ -160,6 +164,8 @@ class ProgressBar {
   Index epoch_ = 0;
   double start_ = 0;
   double epoch_start_ = 0;
+  Index done_elsewhere_ = 0;         // images of this epoch
+  double share_done_elsewhere_ = 0;  // of the first epoch
   std::optional<double> last_drawn_;
 };
 

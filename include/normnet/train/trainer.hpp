@@ -17,6 +17,7 @@
 #include <normnet/train/progress_bar.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <concepts>
 #include <cstdint>
@@ -53,6 +54,20 @@ struct EvaluationResult : PassResult {
   std::vector<int> predictions;  ///< the class of the greatest output
 };
 
+/// What is done of an epoch that is under way.
+struct PartialEpoch {
+  Index batches = 0;
+  RunningMetrics metrics{};  ///< of these batches
+  double learning_rate = 0;  ///< of the epoch's first step
+  double seconds = 0;        ///< that they took
+};
+
+/// Where a training run stands between two batches; by default before the first.
+struct TrainingPosition {
+  Index epoch = 1;  ///< the one that is under way, or comes next
+  PartialEpoch done{};
+};
+
 /// When a learning-rate scheduler moves on: StepLR after every epoch, OneCycleLR after every step of the optimizer.
 enum class SchedulerInterval { epoch, step };
 
@@ -70,6 +85,8 @@ class Trainer {
     Index epochs = 1;
     /// The number of the first; more than 1 in a run that goes on where another stopped. It decides order and augmentation.
     Index first_epoch = 1;
+    /// The part of the first epoch that such a run finds done; its metrics become those of the whole epoch.
+    PartialEpoch first_epoch_done{};
     Index batch_size = 128;
     /// The batches of the tests; decides their speed and memory, and no result but for rounding.
     Index eval_batch_size = 128;
@@ -85,6 +102,8 @@ class Trainer {
     std::function<void(const BatchReport&)> on_batch_end{};
     /// Called after the tests of every epoch; false ends the training.
     std::function<bool(const EpochRecord&)> on_epoch_end{};
+    /// Once true, the training ends after the batch, or the tests, that it is at. A signal handler may set it.
+    const std::atomic<bool>* stop = nullptr;
     /// `{.out = nullptr}` for silence.
     ProgressBar::Options progress{};
   };
@@ -99,8 +118,9 @@ class Trainer {
   Trainer(Sequential<T>& net, Optimizer<T>& optimizer, L loss)
       : net_(&net), optimizer_(&optimizer), loss_(std::make_unique<L>(std::move(loss))) {}
 
-  /// Trains. Throws Error on options without sense, an empty data set, a network that does not fit its images or has fewer
-  /// outputs than classes, and when the loss of a batch is not finite: it names the epoch, the step and the layer.
+  /// Trains, and returns the epochs that it has finished. Throws Error on options without sense, an empty data set, a network
+  /// that does not fit its images or has fewer outputs than classes, and when the loss of a batch is not finite: it names the
+  /// epoch, the step and the layer.
   History fit(const Dataset& train, const Dataset& test, FitOptions options) {
     if (options.epochs < 0) fail("Trainer: expected at least 0 epochs, got ", options.epochs);
     if (options.first_epoch < 1) fail("Trainer: expected a first_epoch of at least 1, got ", options.first_epoch);
@@ -115,6 +135,10 @@ class Trainer {
                                        .halo = net_->input_halo()});
     DataLoader<T> test_loader(
         test, {.batch_size = options.eval_batch_size, .normalize = options.normalize, .halo = net_->input_halo()});
+    const Index batches_done = options.first_epoch_done.batches;
+    if (batches_done < 0 || batches_done > train_loader.batches()) {
+      fail("Trainer: expected 0 to ", train_loader.batches(), " batches of the first epoch to be done, got ", batches_done);
+    }
     const Index images = options.drop_last ? train_loader.batches() * options.batch_size : train.size();
     const Index last_epoch = options.first_epoch + options.epochs - 1;
     ProgressBar progress(options.progress, options.epochs, images, options.first_epoch);
@@ -124,11 +148,14 @@ class Trainer {
       if (options.scheduler != nullptr && options.scheduler_interval == SchedulerInterval::step) options.scheduler->step();
       if (options.on_batch_end) options.on_batch_end(report);
     };
+    const auto stopped = [&] { return options.stop != nullptr && *options.stop; };
     History history;
-    for (Index epoch = options.first_epoch; epoch <= last_epoch; ++epoch) {
-      progress.begin_epoch(epoch);
-      const double learning_rate = optimizer_->lr();
-      const PassResult trained = train_epoch(train_loader, epoch, after_batch);
+    position_ = {.epoch = options.first_epoch, .done = options.first_epoch_done};
+    for (Index epoch = options.first_epoch; epoch <= last_epoch && !stopped(); ++epoch) {
+      progress.begin_epoch(epoch, position_.done.metrics.images());
+      const PassResult trained = continue_epoch(train_loader, after_batch, stopped);
+      if (stopped()) break;
+      const double learning_rate = position_.done.learning_rate;
       const PassResult tested = evaluate(test_loader);
       if (options.scheduler != nullptr && options.scheduler_interval == SchedulerInterval::epoch) options.scheduler->step();
       history.epochs.push_back({.epoch = epoch,
@@ -140,38 +167,23 @@ class Trainer {
                                 .train_seconds = trained.seconds,
                                 .images_per_second = static_cast<double>(trained.images) / trained.seconds,
                                 .test_seconds = tested.seconds});
+      position_ = {.epoch = epoch + 1};
       progress.end_epoch(history.last());
       if (options.on_epoch_end && !options.on_epoch_end(history.last())) break;
     }
     return history;
   }
 
+  /// Where the last fit() stands, or stood when it ended: what a checkpoint needs, in the callbacks, too. In on_epoch_end the
+  /// next epoch is about to begin. A run that goes on from here takes `epoch` as its first_epoch and `done` as its
+  /// first_epoch_done.
+  const TrainingPosition& position() const { return position_; }
+
   /// One epoch, counted from 1; its metrics are those of the batches as they were trained on. Throws Error when a loss is not
   /// finite.
   PassResult train_epoch(DataLoader<T>& loader, Index epoch, const std::function<void(const BatchReport&)>& after_batch = {}) {
-    const Stopwatch stopwatch;
-    RunningMetrics metrics;
-    net_->train();
-    loader.start_epoch(epoch - 1);
-    for (Index i = 0; i < loader.batches(); ++i) {
-      const LabelledBatch<T>& batch = loader.load(i);
-      const Batch<T>& outputs = net_->forward(batch.images);
-      const double loss = loss_->forward(outputs, batch.labels);
-      if (!std::isfinite(loss)) stop(loss, epoch, i + 1, batch.images);
-      metrics.add(outputs, batch.labels, loss_->total());
-      optimizer_->zero_grad();
-      net_->backward(loss_->backward());
-      optimizer_->step();
-      if (after_batch) {
-        after_batch({.epoch = epoch,
-                     .batch = i + 1,
-                     .images_done = metrics.images(),
-                     .batch_loss = loss,
-                     .running_loss = metrics.loss(),
-                     .running_accuracy = metrics.accuracy()});
-      }
-    }
-    return {.loss = metrics.loss(), .accuracy = metrics.accuracy(), .seconds = stopwatch.seconds(), .images = metrics.images()};
+    position_ = {.epoch = epoch};
+    return continue_epoch(loader, after_batch, [] { return false; });
   }
 
   /// Tests the network on all images, in evaluation mode. Throws Error as fit() does.
@@ -184,6 +196,42 @@ class Trainer {
   EvaluationResult<T> evaluate(const Dataset& data) { return evaluate(data, EvaluateOptions{}); }
 
  private:
+  // What is left of the epoch at position_, until stopped().
+  template <class Stopped>
+  PassResult continue_epoch(DataLoader<T>& loader, const std::function<void(const BatchReport&)>& after_batch, Stopped stopped) {
+    const Stopwatch stopwatch;
+    const Index epoch = position_.epoch;
+    PartialEpoch& done = position_.done;
+    const double seconds_before = done.seconds;
+    if (done.batches == 0) done.learning_rate = optimizer_->lr();
+    net_->train();
+    loader.start_epoch(epoch - 1);
+    while (done.batches < loader.batches() && !stopped()) {
+      const LabelledBatch<T>& batch = loader.load(done.batches);
+      const Batch<T>& outputs = net_->forward(batch.images);
+      const double loss = loss_->forward(outputs, batch.labels);
+      if (!std::isfinite(loss)) stop(loss, epoch, done.batches + 1, batch.images);
+      done.metrics.add(outputs, batch.labels, loss_->total());
+      optimizer_->zero_grad();
+      net_->backward(loss_->backward());
+      optimizer_->step();
+      ++done.batches;
+      done.seconds = seconds_before + stopwatch.seconds();
+      if (after_batch) {
+        after_batch({.epoch = epoch,
+                     .batch = done.batches,
+                     .images_done = done.metrics.images(),
+                     .batch_loss = loss,
+                     .running_loss = done.metrics.loss(),
+                     .running_accuracy = done.metrics.accuracy()});
+      }
+    }
+    return {.loss = done.metrics.loss(),
+            .accuracy = done.metrics.accuracy(),
+            .seconds = done.seconds,
+            .images = done.metrics.images()};
+  }
+
   EvaluationResult<T> evaluate(DataLoader<T>& loader) {
     const Stopwatch stopwatch;
     RunningMetrics metrics;
@@ -244,6 +292,7 @@ class Trainer {
   Sequential<T>* net_;
   Optimizer<T>* optimizer_;
   std::unique_ptr<Loss<T>> loss_;
+  TrainingPosition position_;
 };
 
 }  // namespace normnet::inline NORMNET_ABI

@@ -1,0 +1,50 @@
+// Ctrl-C as a wish to stop, rather than an end.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <cstddef>
+
+namespace normnet {
+
+/// As long as it lives, Ctrl-C (SIGINT) and SIGTERM raise a flag instead of ending the program. The second of a kind ends it as
+/// usual. One at a time; signals that were ignored before, as under nohup, stay ignored.
+///
+///     const StopOnSignal interrupted;
+///     trainer.fit(train, test, {.stop = interrupted.flag()});
+///     if (interrupted) save_checkpoint(...);
+class StopOnSignal {
+ public:
+  StopOnSignal() {
+    raised = false;
+    for (std::size_t i = 0; i < signals.size(); ++i) {
+      before_[i] = std::signal(signals[i], &handle);
+      if (before_[i] == SIG_IGN) std::signal(signals[i], SIG_IGN);
+    }
+  }
+  ~StopOnSignal() {
+    for (std::size_t i = 0; i < signals.size(); ++i) std::signal(signals[i], before_[i]);
+  }
+  StopOnSignal(const StopOnSignal&) = delete;
+  StopOnSignal& operator=(const StopOnSignal&) = delete;
+
+  /// For Trainer::FitOptions::stop.
+  const std::atomic<bool>* flag() const { return &raised; }
+
+  explicit operator bool() const { return raised; }
+
+ private:
+  static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may not wait for a lock");
+  static constexpr std::array<int, 2> signals{SIGINT, SIGTERM};
+
+  static void handle(int signal) {
+    raised = true;
+    std::signal(signal, SIG_DFL);
+  }
+
+  static inline std::atomic<bool> raised = false;
+  std::array<void (*)(int), signals.size()> before_{};
+};
+
+}  // namespace normnet
