@@ -106,6 +106,9 @@ class Sequential final : public BlockLayer<T> {
     backward_from_top(dy, &dx);
   }
 
+  /// What it was made with.
+  std::uint64_t seed() const { return random_.key(); }
+
   /// Training passes so far: with the seed, it decides what dropout drops next. A resumed run sets it to where it was.
   std::uint64_t passes() const { return passes_; }
   void set_passes(std::uint64_t passes) { passes_ = passes; }

@@ -1,0 +1,486 @@
+// Tests of train/checkpoint.hpp, train/checkpoint_folder.hpp and train/stop_on_signal.hpp.
+#include "support/catch.hpp"
+#include "support/compare.hpp"
+#include "support/files.hpp"
+
+#include <normnet/data/synthetic.hpp>
+#include <normnet/nn/activation.hpp>
+#include <normnet/nn/adaptive_avg_pool2d.hpp>
+#include <normnet/nn/batch_norm2d.hpp>
+#include <normnet/nn/conv2d.hpp>
+#include <normnet/nn/cross_entropy_loss.hpp>
+#include <normnet/nn/dropout.hpp>
+#include <normnet/nn/group_norm.hpp>
+#include <normnet/nn/instance_norm2d.hpp>
+#include <normnet/nn/layer_norm.hpp>
+#include <normnet/nn/linear.hpp>
+#include <normnet/nn/residual.hpp>
+#include <normnet/optim/cosine_annealing_lr.hpp>
+#include <normnet/optim/multi_step_lr.hpp>
+#include <normnet/optim/one_cycle_lr.hpp>
+#include <normnet/optim/sgd.hpp>
+#include <normnet/optim/step_lr.hpp>
+#include <normnet/train/checkpoint.hpp>
+#include <normnet/train/checkpoint_folder.hpp>
+#include <normnet/train/stop_on_signal.hpp>
+#include <normnet/train/trainer.hpp>
+
+#include <atomic>
+#include <csignal>
+#include <functional>
+#include <map>
+#include <memory>
+#include <sstream>
+#include <string>
+#include <tuple>
+#include <vector>
+
+using namespace normnet;
+using test::content;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr Index epochs = 3, batches = 4;  // three batches of 32 and one of 4
+
+const Dataset& train_images() {
+  static const Dataset data = synthetic_textures(100, Random(1));
+  return data;
+}
+const Dataset& test_images() {
+  static const Dataset data = synthetic_textures(23, Random(2));
+  return data;
+}
+
+/// A network with every kind of layer that has a state: parameters, running statistics, nested ones, dropped units.
+template <class T>
+Sequential<T> stateful_net(std::uint64_t seed = 3) {
+  Sequential<T> body(1), net(seed);
+  body.add(Conv2d<T>({.in_channels = 6, .out_channels = 6, .kernel_size = 3, .padding = 1, .bias = false}))
+      .add(InstanceNorm2d<T>({.channels = 6, .affine = true, .track_running_stats = true}))
+      .add(Dropout<T>(0.2));
+  net.add(Conv2d<T>({.in_channels = 3, .out_channels = 6, .kernel_size = 5, .stride = 3}), "conv1")
+      .add(BatchNorm2d<T>(6), "norm1")
+      .add(ReLU<T>())
+      .add(Residual<T>(std::move(body)), "block")
+      .add(LayerNorm<T>({6, 10, 10}))
+      .add(Dropout<T>(0.1))
+      .add(GlobalAvgPool2d<T>())
+      .add(Linear<T>(6, 10), "fc");
+  return net;
+}
+
+using MakeScheduler = std::function<std::unique_ptr<Scheduler<float>>(Optimizer<float>&)>;
+
+/// A run from its beginning, ready to go on from a checkpoint.
+struct Run {
+  Sequential<float> net = stateful_net<float>();
+  SGD<float> optimizer{net.parameters(), {.lr = 0.05, .momentum = 0.9, .weight_decay = 1e-3, .nesterov = true}};
+  std::unique_ptr<Scheduler<float>> scheduler;
+  SchedulerInterval interval;
+  TrainingState<float> state;
+  Trainer<float> trainer{net, optimizer, CrossEntropyLoss<float>()};
+  Checkpoint checkpoint{.seed = 5, .options = {{"momentum", "0.9"}}};
+  std::function<void()> after_batch;
+
+  explicit Run(const MakeScheduler& make = {}, SchedulerInterval scheduler_interval = SchedulerInterval::epoch)
+      : scheduler(make ? make(optimizer) : nullptr), interval(scheduler_interval), state{net, optimizer, scheduler.get()} {}
+
+  /// Trains from where the checkpoint stands to the end, or until stop; the checkpoint then holds the run.
+  void go_on(const std::atomic<bool>* stop = nullptr) {
+    const History history = trainer.fit(train_images(), test_images(),
+                                        {.epochs = epochs + 1 - checkpoint.position.epoch,
+                                         .first_epoch = checkpoint.position.epoch,
+                                         .first_epoch_done = checkpoint.position.done,
+                                         .batch_size = 32,
+                                         .seed = checkpoint.seed,
+                                         .augment = {.crop_padding = 4, .flip_probability = 0.5},
+                                         .scheduler = scheduler.get(),
+                                         .scheduler_interval = interval,
+                                         .on_batch_end =
+                                             [&](const BatchReport&) {
+                                               if (after_batch) after_batch();
+                                             },
+                                         .stop = stop,
+                                         .progress = {.out = nullptr}});
+    checkpoint.position = trainer.position();
+    checkpoint.history.epochs.insert(checkpoint.history.epochs.end(), history.epochs.begin(), history.epochs.end());
+  }
+
+  /// Trains so many batches in all.
+  void go_on_for(Index count) {
+    std::atomic<bool> stop = count == 0;
+    after_batch = [&, done = Index{0}]() mutable { stop = ++done == count; };
+    go_on(&stop);
+    after_batch = {};
+  }
+};
+
+// What a run has come to: all tensors, the rate and the momentum, and the history but for its times.
+auto outcome(Run& run) {
+  std::vector<Tensor<float>> tensors;
+  for (const auto& [name, parameter] : run.net.parameters()) tensors.push_back(parameter->value);
+  for (const auto& [name, buffer] : run.net.buffers()) tensors.push_back(*buffer);
+  for (const auto& [name, buffer] : run.optimizer.state()) tensors.push_back(*buffer);
+  std::vector<std::tuple<Index, double, double, double, double, double>> history;
+  for (const EpochRecord& e : run.checkpoint.history.epochs) {
+    history.emplace_back(e.epoch, e.train_loss, e.train_accuracy, e.test_loss, e.test_accuracy, e.learning_rate);
+  }
+  return std::tuple(tensors, history, run.optimizer.lr(), run.optimizer.momentum(), run.net.passes());
+}
+
+// The file of a run that is stopped after so many batches.
+fs::path stopped_run(const test::TemporaryFolder& folder, Index count) {
+  Run run;
+  run.go_on_for(count);
+  save_checkpoint(folder / "run", run.state, run.checkpoint);
+  return folder / "run";
+}
+
+void flip_a_bit(const fs::path& path, std::size_t from_end) {
+  std::string bytes = content(path);
+  bytes[bytes.size() - from_end] = static_cast<char>(bytes[bytes.size() - from_end] ^ 1);
+  write_file_atomically(path, bytes);
+}
+
+}  // namespace
+
+TEST_CASE("A run that goes on from a checkpoint has the bits of one without a stop", "[checkpoint]") {
+  const test::TemporaryFolder folder;
+  struct Case {
+    MakeScheduler make;
+    SchedulerInterval interval = SchedulerInterval::epoch;
+  };
+  const std::vector<Case> cases{
+      {},
+      {[](Optimizer<float>& o) {
+        return std::make_unique<StepLR<float>>(o, StepLR<float>::Options{.step_size = 1, .gamma = 0.3});
+      }},
+      {[](Optimizer<float>& o) {
+        return std::make_unique<MultiStepLR<float>>(o, MultiStepLR<float>::Options{.milestones = {1, 2}, .gamma = 0.3});
+      }},
+      {[](Optimizer<float>& o) {
+        return std::make_unique<CosineAnnealingLR<float>>(o, CosineAnnealingLR<float>::Options{.t_max = 3});
+      }},
+      {[](Optimizer<float>& o) {
+         return std::make_unique<OneCycleLR<float>>(o,
+                                                    OneCycleLR<float>::Options{.max_lr = 0.1, .total_steps = epochs * batches});
+       },
+       SchedulerInterval::step}};
+  for (const Case& one : cases) {
+    Run whole(one.make, one.interval);
+    whole.go_on();
+    REQUIRE(whole.checkpoint.history.epochs.size() == epochs);
+    // Before the first batch, in the middle of an epoch, before its tests, in the last one, after the end.
+    for (const Index stop : {Index{0}, Index{1}, batches, batches + 2, epochs * batches - 1, epochs * batches, Index{99}}) {
+      INFO(stop);
+      Run stopped(one.make, one.interval);
+      stopped.go_on_for(stop);
+      save_checkpoint(folder / "run", stopped.state, stopped.checkpoint);
+
+      Run resumed(one.make, one.interval);
+      resumed.checkpoint = load_checkpoint(folder / "run", resumed.state, resumed.checkpoint.options);
+      CHECK((outcome(resumed) == outcome(stopped)));
+      resumed.go_on();
+      CHECK((outcome(resumed) == outcome(whole)));
+    }
+  }
+}
+
+TEST_CASE("A checkpoint keeps all that it is given, bit for bit", "[checkpoint]") {
+  const test::TemporaryFolder folder;
+  Run run;
+  run.net.set_passes(~std::uint64_t{0});
+  run.checkpoint = {.position = {.epoch = 3,
+                                 .done = {.batches = 2,
+                                          .metrics = RunningMetrics({7, 3, {0.1, 1e-300}}),
+                                          .learning_rate = 1.0 / 3,
+                                          .seconds = 0.7}},
+                    .seed = ~std::uint64_t{0} - 1,
+                    .history = {.labels = {{"norm", "bn"}, {"a\n", ""}},
+                                .epochs = {{1, 0.1, 0.2, 1.0 / 3, 0.4, 0.5, 0.6, 0.7, 0.8}, {2, 1, 2, 3, 4, 5, 6, 7, 8}}},
+                    .options = {{"batch size", "32"}, {"", "\xc3\xa9"}}};
+  save_checkpoint(folder / "run", run.state, run.checkpoint);
+
+  Run other;
+  const Checkpoint read = load_checkpoint(folder / "run", other.state, run.checkpoint.options);
+  CHECK(other.net.passes() == ~std::uint64_t{0});
+  CHECK(read.seed == ~std::uint64_t{0} - 1);
+  CHECK(read.options == run.checkpoint.options);
+  CHECK(read.position.epoch == 3);
+  CHECK(read.position.done.batches == 2);
+  CHECK(read.position.done.metrics.counts().images == 7);
+  CHECK(read.position.done.metrics.counts().right == 3);
+  CHECK(read.position.done.metrics.counts().loss.sum == 0.1);
+  CHECK(read.position.done.metrics.counts().loss.weight == 1e-300);
+  CHECK(read.position.done.learning_rate == 1.0 / 3);
+  CHECK(read.position.done.seconds == 0.7);
+  CHECK(read.history.labels == run.checkpoint.history.labels);
+  CHECK(to_csv(std::vector{read.history}) == to_csv(std::vector{run.checkpoint.history}));
+  CHECK(read.history.epochs[0].images_per_second == 0.7);
+}
+
+TEST_CASE("A checkpoint of another run is refused, and nothing is changed", "[checkpoint]") {
+  const test::TemporaryFolder folder;
+  const fs::path path = stopped_run(folder, 2);
+  const std::string file = "cannot load \"" + path.string() + "\": ";
+  const std::map<std::string, std::string> options{{"momentum", "0.9"}};
+  const MakeScheduler step = [](Optimizer<float>& o) {
+    return std::make_unique<StepLR<float>>(o, StepLR<float>::Options{.step_size = 1});
+  };
+
+  Run run;
+  const auto before = outcome(run);
+  const auto refuses = [&](const std::string& message, auto load) {
+    CHECK_THROWS_WITH(load(), file + message);
+    CHECK((outcome(run) == before));
+  };
+  refuses("expected the option \"momentum\" to be \"0.9\" as in the checkpoint, got \"0.8\"", [&] {
+    load_checkpoint(path, run.state, {{"momentum", "0.8"}});
+  });
+  refuses("expected the option \"momentum\" to be \"0.9\" as in the checkpoint, got none",
+          [&] { load_checkpoint(path, run.state); });
+  refuses("expected no option \"limit\" as in the checkpoint, got \"5\"", [&] {
+    load_checkpoint(path, run.state, {{"momentum", "0.9"}, {"limit", "5"}});
+  });
+
+  auto other_seed = stateful_net<float>(4);
+  SGD<float> other_optimizer(other_seed.parameters(), {.lr = 0.05, .momentum = 0.9});
+  refuses("expected a network of seed 3, got one of seed 4", [&] {
+    load_checkpoint<float>(path, {other_seed, other_optimizer}, options);
+  });
+
+  Run scheduled(step);
+  refuses("expected a run without a scheduler, got one with", [&] { load_checkpoint(path, scheduled.state, options); });
+  save_checkpoint(folder / "scheduled", scheduled.state, scheduled.checkpoint);
+  CHECK_THROWS_WITH(load_checkpoint(folder / "scheduled", run.state, options),
+                    "cannot load \"" + (folder / "scheduled").string() + "\": expected a run with a scheduler, got one without");
+  run.optimizer.set_lr(0.01);
+  StepLR<float> slower(run.optimizer, {.step_size = 1});
+  CHECK_THROWS_WITH(load_checkpoint<float>(folder / "scheduled", {run.net, run.optimizer, &slower}, options),
+                    "cannot load \"" + (folder / "scheduled").string() +
+                        "\": expected a scheduler with an initial rate of 0.05, got one with 0.01");
+  run.optimizer.set_lr(0.05);
+
+  auto in_double = stateful_net<double>();
+  SGD<double> double_optimizer(in_double.parameters(), {.lr = 0.05, .momentum = 0.9});
+  refuses("SafeTensors: expected \"model.conv1.weight\" to have elements of F64, got F32", [&] {
+    load_checkpoint<double>(path, {in_double, double_optimizer}, options);
+  });
+
+  Sequential<float> wider(3);
+  wider.add(Conv2d<float>({.in_channels = 3, .out_channels = 7, .kernel_size = 5, .stride = 3}), "conv1");
+  SGD<float> wider_optimizer(wider.parameters(), {.lr = 0.05});
+  refuses("expected \"model.conv1.weight\" to have the shape 7x3x5x5, got 6x3x5x5", [&] {
+    load_checkpoint<float>(path, {wider, wider_optimizer}, options);
+  });
+  Sequential<float> shallower(3);
+  shallower.add(Conv2d<float>({.in_channels = 3, .out_channels = 6, .kernel_size = 5, .stride = 3}), "conv1");
+  SGD<float> shallower_optimizer(shallower.parameters(), {.lr = 0.05});
+  refuses("expected a file without a tensor \"model.4.bias\"", [&] {
+    load_checkpoint<float>(path, {shallower, shallower_optimizer}, options);
+  });
+}
+
+TEST_CASE("A checkpoint with impossible numbers is refused", "[checkpoint]") {
+  Run run;
+  run.checkpoint.options.clear();
+  const SafeTensors good = to_safetensors(run.state, run.checkpoint);
+  from_safetensors(good, run.state);
+  const auto expect = [&](const std::string& key, const std::string& value, const std::string& message) {
+    SafeTensors bad = good;
+    bad.metadata[key] = value;
+    CHECK_THROWS_WITH(from_safetensors(bad, run.state), message);
+  };
+  expect("normnet.checkpoint", "2", "expected a checkpoint of version 1, got version \"2\"");
+  expect("epoch", "0", "expected a whole number from 1 to 4611686018427387903 as \"epoch\", got \"0\"");
+  expect("epoch", "1 ", "expected a whole number from 1 to 4611686018427387903 as \"epoch\", got \"1 \"");
+  expect("epoch", "9223372036854775807",
+         "expected a whole number from 1 to 4611686018427387903 as \"epoch\", got \"9223372036854775807\"");
+  expect("epoch.batches", "-1", "expected a whole number from 0 to 4611686018427387903 as \"epoch.batches\", got \"-1\"");
+  expect("epoch.right", "1", "expected a whole number from 0 to 0 as \"epoch.right\", got \"1\"");
+  expect("model.passes", "18446744073709551616",
+         "expected a whole number from 0 to 18446744073709551615 as \"model.passes\", got \"18446744073709551616\"");
+  CHECK_THROWS_WITH(from_safetensors(SafeTensors(), run.state), "expected a checkpoint, got another safetensors file");
+
+  run.checkpoint.history.epochs = {{.epoch = -1}};
+  CHECK_THROWS_WITH(from_safetensors(to_safetensors(run.state, run.checkpoint), run.state),
+                    "expected a history of epochs from 1 to 9.0072e+15, got epoch -1");
+
+  // More batches than the epoch has.
+  run.checkpoint = {.position = {.epoch = 1, .done = {.batches = 5}}};
+  CHECK_THROWS_WITH(run.go_on(), "Trainer: expected 0 to 4 batches of the first epoch to be done, got 5");
+}
+
+TEST_CASE("A damaged checkpoint is refused", "[checkpoint]") {
+  const test::TemporaryFolder folder;
+  const fs::path path = stopped_run(folder, 2);
+  const std::string whole = content(path);
+  Run run;
+  const auto before = outcome(run);
+  for (std::size_t from_end = 1; from_end < whole.size(); from_end += 97) {
+    flip_a_bit(path, from_end);
+    CHECK_THROWS_AS(load_checkpoint(path, run.state, run.checkpoint.options), Error);
+    flip_a_bit(path, from_end);
+    write_file_atomically(folder / "short", whole.substr(0, from_end));
+    CHECK_THROWS_AS(load_checkpoint(folder / "short", run.state, run.checkpoint.options), Error);
+  }
+  CHECK((outcome(run) == before));
+  load_checkpoint(path, run.state, run.checkpoint.options);
+}
+
+TEST_CASE("Weights alone go from network to network", "[checkpoint]") {
+  const test::TemporaryFolder folder;
+  Run trained;
+  trained.go_on_for(3);
+  save_weights(folder / "weights", trained.net);
+  CHECK(SafeTensors::load(folder / "weights").contains("block.body.1.running_mean"));
+  save_checkpoint(folder / "run", trained.state, trained.checkpoint);
+
+  // As PyTorch writes them.
+  SafeTensors file = SafeTensors::load(folder / "weights");
+  file.add("norm1.num_batches_tracked", Tensor<std::int64_t>(Shape{}, {3}));
+  file.save(folder / "pytorch");
+  for (const char* name : {"weights", "run", "pytorch"}) {
+    auto net = stateful_net<float>(77);
+    load_weights(folder / name, net);
+    save_weights(folder / "again", net);
+    CHECK(content(folder / "again") == content(folder / "weights"));
+  }
+
+  file.add("head.weight", Tensor<float>({1}));
+  file.save(folder / "more");
+  auto net = stateful_net<float>();
+  CHECK_THROWS_WITH(load_weights(folder / "more", net),
+                    "cannot load \"" + (folder / "more").string() + "\": expected a file without a tensor \"head.weight\"");
+  Sequential<float> other;
+  other.add(Linear<float>(2, 3), "fc2");
+  CHECK_THROWS_WITH(load_weights(folder / "weights", other),
+                    "cannot load \"" + (folder / "weights").string() + "\": SafeTensors: no tensor \"fc2.weight\" among 15");
+}
+
+TEST_CASE("A folder keeps the last checkpoints", "[checkpoint]") {
+  const test::TemporaryFolder outer;
+  const fs::path path = outer / "runs" / "1";
+  const auto names = [&] {
+    std::vector<std::string> found;
+    for (const auto& file : detail::checkpoint_files(path)) found.push_back(file.path.filename().string());
+    return found;
+  };
+  using Names = std::vector<std::string>;
+  Run run;
+  CHECK_FALSE(load_newest_checkpoint(path, run.state, run.checkpoint.options));
+  {
+    CheckpointFolder folder(path, {.keep = 2});
+    CHECK_THROWS_WITH(CheckpointFolder(path), "another run writes checkpoints to \"" + path.string() + "\"");
+    for (const auto& [epoch, done] : {std::pair<Index, Index>{1, 0}, {2, 3}, {9, 3}, {10, 0}, {11, 0}, {11, 2}}) {
+      run.checkpoint.position = {.epoch = epoch, .done = {.batches = done}};
+      folder.save(run.state, run.checkpoint);
+    }
+    CHECK(names() == Names{"checkpoint-10-2.safetensors", "checkpoint-10.safetensors"});
+
+    run.checkpoint.position = {.epoch = 2};
+    CHECK_THROWS_WITH(folder.save(run.state, run.checkpoint),
+                      "cannot write \"" + (path / "checkpoint-1.safetensors").string() +
+                          "\": the folder holds \"checkpoint-10-2.safetensors\", of a run that was further: go on with that, "
+                          "take another folder, or remove it");
+  }
+  for (const char* other :
+       {"checkpoint-.safetensors", "checkpoint-x.safetensors", "checkpoint-1-0.safetensors", "weights.safetensors",
+        "checkpoint--3.safetensors", "checkpoint-01.safetensors", "checkpoint-99.safetensors.part"}) {
+    write_file_atomically(path / other, "not a checkpoint");
+  }
+  CHECK(names().size() == 2);
+  CHECK(load_newest_checkpoint(path, run.state, run.checkpoint.options)->position.done.batches == 2);
+
+  // What a run that was killed left half written.
+  write_file_atomically(path / ".checkpoint-11.safetensors.1-1.part", "half");
+  write_file_atomically(path / ".other.part", "of somebody else");
+  const CheckpointFolder again(path);
+  CHECK_FALSE(fs::exists(path / ".checkpoint-11.safetensors.1-1.part"));
+  CHECK(fs::exists(path / ".other.part"));
+  CHECK_THROWS_WITH(CheckpointFolder(outer / "none", {.keep = 0}),
+                    "CheckpointFolder: expected to keep at least 1 checkpoint, got 0");
+}
+
+TEST_CASE("A run goes back over damaged checkpoints to the newest that is whole", "[checkpoint]") {
+  const test::TemporaryFolder outer;
+  Run run;
+  CheckpointFolder folder(outer.path());
+  std::vector<fs::path> saved;
+  for (Index epoch = 2; epoch <= 4; ++epoch) {
+    run.checkpoint.position = {.epoch = epoch};
+    saved.push_back(folder.save(run.state, run.checkpoint));
+  }
+  flip_a_bit(saved[2], 8);
+  write_file_atomically(saved[1], "");
+  std::ostringstream log;
+  CHECK(load_newest_checkpoint(outer.path(), run.state, run.checkpoint.options, &log)->position.epoch == 2);
+  CHECK(log.str().find("it is damaged; going back to the checkpoint before\n") != std::string::npos);
+  CHECK(log.str().find("got 0 bytes; going back to the checkpoint before\n") != std::string::npos);
+
+  // It goes on over them.
+  run.checkpoint.position = {.epoch = 2, .done = {.batches = 1}};
+  folder.save(run.state, run.checkpoint);
+  run.checkpoint.position = {.epoch = 3};
+  folder.save(run.state, run.checkpoint);
+  CHECK(load_newest_checkpoint(outer.path(), run.state, run.checkpoint.options)->position.epoch == 3);
+
+  // Other options are no damage.
+  CHECK_THROWS_AS(load_newest_checkpoint(outer.path(), run.state), Error);
+
+  for (const auto& file : detail::checkpoint_files(outer.path())) write_file_atomically(file.path, "");
+  CHECK_THROWS_AS(load_newest_checkpoint(outer.path(), run.state, run.checkpoint.options), Error);
+}
+
+TEST_CASE("A full disk or a read-only folder costs no checkpoint", "[checkpoint]") {
+  const test::TemporaryFolder outer;
+  Run whole, run;
+  whole.go_on();
+  run.go_on_for(3);
+  {
+    CheckpointFolder folder(outer.path(), {.keep = 1});
+    const fs::path first = folder.save(run.state, run.checkpoint);
+    run.go_on_for(2);
+    const auto save_on_a_full_disk = [&] {
+      const test::FileSizeLimit limit(4096);
+      folder.save(run.state, run.checkpoint);
+    };
+    const fs::path second = outer / "checkpoint-1-1.safetensors";
+    CHECK_THROWS_WITH(save_on_a_full_disk(), "cannot write \"" + second.string() + "\": File too large");
+    const auto save_read_only = [&] {
+      const test::ReadOnlyFolder read_only(outer.path());
+      folder.save(run.state, run.checkpoint);
+    };
+    CHECK_THROWS_WITH(save_read_only(), "cannot write \"" + second.string() + "\": Permission denied");
+    CHECK(fs::exists(first));
+    CHECK(outer.entries() == 2);  // and the lock
+  }
+
+  Run resumed;
+  const test::ReadOnlyFolder read_only(outer.path());  // reading needs no more
+  resumed.checkpoint = load_newest_checkpoint(outer.path(), resumed.state, resumed.checkpoint.options).value();
+  CHECK(resumed.checkpoint.position.done.batches == 3);
+  resumed.go_on();
+  CHECK((outcome(resumed) == outcome(whole)));
+  CHECK_THROWS_WITH(CheckpointFolder(outer / "new"),
+                    "cannot make the folder \"" + (outer / "new").string() + "\": Permission denied");
+}
+
+TEST_CASE("A signal asks a run to stop, once", "[checkpoint]") {
+  const auto before = std::signal(SIGINT, SIG_DFL);
+  const auto term_before = std::signal(SIGTERM, SIG_IGN);
+  {
+    const StopOnSignal interrupted;
+    CHECK_FALSE(interrupted);
+    std::raise(SIGTERM);
+    CHECK_FALSE(interrupted);  // it was ignored before
+    std::raise(SIGINT);
+    CHECK(interrupted);
+    CHECK(*interrupted.flag());
+    CHECK(std::signal(SIGINT, SIG_DFL) == SIG_DFL);  // the second ends the program
+  }
+  CHECK_FALSE(StopOnSignal());
+  std::signal(SIGTERM, term_before);
+  std::signal(SIGINT, before);
+}
