@@ -47,7 +47,7 @@ endif()
 
 find_package(nlohmann_json 3 QUIET CONFIG)
 if(NOT TARGET nlohmann_json::nlohmann_json)
-  if(NORMNET_EXAMPLES OR NORMNET_BENCHMARKS OR NORMNET_TESTS)
+  if(NORMNET_EXAMPLES OR NORMNET_BENCHMARKS OR NORMNET_TESTS OR NORMNET_FUZZ)
     normnet_fetch_headers(
       json nlohmann_json::nlohmann_json include https://github.com/nlohmann/json/releases/download/v3.11.3/json.tar.xz
       d6c65aca6b1ed68e7a182f4757257b107ae403032760ed6ef121c9d55e81757d
