@@ -189,8 +189,14 @@ TEST_CASE("A run that goes on from a checkpoint has the bits of one without a st
 
 TEST_CASE("A checkpoint keeps all that it is given, bit for bit", "[checkpoint]") {
   const test::TemporaryFolder folder;
-  Run run;
+  const MakeScheduler cycle = [](Optimizer<float>& o) {
+    return std::make_unique<OneCycleLR<float>>(o, OneCycleLR<float>::Options{.max_lr = 0.1, .total_steps = 10});
+  };
+  Run run(cycle);
   run.net.set_passes(~std::uint64_t{0});
+  run.scheduler->set_last_epoch(4);
+  run.optimizer.set_lr(1.0 / 7);  // by hand, after the scheduler
+  run.optimizer.set_momentum(1.0 / 9);
   run.checkpoint = {.position = {.epoch = 3,
                                  .done = {.batches = 2,
                                           .metrics = RunningMetrics({7, 3, {0.1, 1e-300}}),
@@ -202,8 +208,11 @@ TEST_CASE("A checkpoint keeps all that it is given, bit for bit", "[checkpoint]"
                     .options = {{"batch size", "32"}, {"", "\xc3\xa9"}}};
   save_checkpoint(folder / "run", run.state, run.checkpoint);
 
-  Run other;
+  Run other(cycle);
   const Checkpoint read = load_checkpoint(folder / "run", other.state, run.checkpoint.options);
+  CHECK(other.scheduler->last_epoch() == 4);
+  CHECK(other.optimizer.lr() == 1.0 / 7);
+  CHECK(other.optimizer.momentum() == 1.0 / 9);
   CHECK(other.net.passes() == ~std::uint64_t{0});
   CHECK(read.seed == ~std::uint64_t{0} - 1);
   CHECK(read.options == run.checkpoint.options);
