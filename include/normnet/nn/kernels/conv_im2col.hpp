@@ -20,38 +20,26 @@
 // Chellapilla et al., "High performance convolutional neural networks for document processing" (2006).
 namespace normnet::inline NORMNET_ABI::kernels {
 
+/// A row-major matrix in memory that it does not own.
 template <class T>
-using RowMajor = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-
-// Every product has operands of these two types, because to compile a product of others takes g++ most of a second.
-template <class T>
-using View = Eigen::Map<RowMajor<T>, Eigen::Unaligned, Eigen::OuterStride<>>;
-template <class T>
-using ConstView = Eigen::Map<const RowMajor<T>, Eigen::Unaligned, Eigen::OuterStride<>>;
-
-/// A matrix without gaps between its rows.
-template <class T>
-ConstView<T> dense_view(const T* data, Index rows, Index columns) {
-  return {data, rows, columns, Eigen::OuterStride<>(columns)};
-}
-template <class T>
-View<T> dense_view(T* data, Index rows, Index columns) {
-  return {data, rows, columns, Eigen::OuterStride<>(columns)};
-}
-
-/// Keeps Eigen on one thread while it lives: a product that Eigen spreads over threads is blocked, and so rounded, by their
-/// number. The setting is the whole program's: code that calls Eigen's products from other threads meanwhile runs on one thread,
-/// too.
-class SingleThreadedEigen {
- public:
-  SingleThreadedEigen() : threads_(Eigen::nbThreads()) { Eigen::setNbThreads(1); }
-  SingleThreadedEigen(const SingleThreadedEigen&) = delete;
-  SingleThreadedEigen& operator=(const SingleThreadedEigen&) = delete;
-  ~SingleThreadedEigen() { Eigen::setNbThreads(threads_); }
-
- private:
-  int threads_;
+struct MatrixView {
+  T* data;
+  Index rows, columns;
+  Index stride;  // from row to row
 };
+
+/// target += left * right, or left * right^T, by Eigen's blocked product on the calling thread. It is called where Eigen's own
+/// BLAS calls it: `target.noalias() += left * right` would bring Eigen's products of vectors and of tiny matrices along, which
+/// take a compiler longer than all the rest of this file, and its threads, whose number the rounding would depend on.
+template <bool transpose_right, class T>
+void add_product(const MatrixView<T>& target, const MatrixView<const T>& left, const MatrixView<const T>& right) {
+  constexpr int row_major = Eigen::RowMajor, right_order = transpose_right ? Eigen::ColMajor : row_major, any = Eigen::Dynamic;
+  Eigen::internal::gemm_blocking_space<row_major, T, T, any, any, any> blocking(target.rows, target.columns, left.columns, 1,
+                                                                                true);
+  Eigen::internal::general_matrix_matrix_product<Index, T, row_major, false, T, right_order, false, row_major, 1>::run(
+      target.rows, target.columns, left.columns, left.data, left.stride, right.data, right.stride, target.data, 1, target.stride,
+      T(1), blocking);
+}
 
 /// Rows of the output that are unrolled at once, so that their columns stay in the second-level cache.
 template <class T>
@@ -61,7 +49,7 @@ Index rows_at_once(const ConvGeometry& conv, Index out_width) {
   return std::max<Index>(1, cache_bytes / std::max<Index>(1, row_bytes));
 }
 
-/// A matrix of packs, as Eigen sees it: each pack is `lanes` scalars of a row.
+/// A matrix of packs, and of scalars: each pack is `lanes` scalars of a row.
 template <class T>
 class PackMatrix {
  public:
@@ -70,12 +58,11 @@ class PackMatrix {
   Pack<T>* row(Index i) { return memory_.data() + i * packs_; }
 
   /// The first `rows` rows and `packs` packs of each.
-  View<T> scalars(Index rows, Index packs) {
-    return {reinterpret_cast<T*>(memory_.data()), rows, packs * Pack<T>::lanes, Eigen::OuterStride<>(packs_ * Pack<T>::lanes)};
+  MatrixView<T> scalars(Index rows, Index packs) {
+    return {reinterpret_cast<T*>(memory_.data()), rows, packs * Pack<T>::lanes, packs_ * Pack<T>::lanes};
   }
-  ConstView<T> scalars(Index rows, Index packs) const {
-    return {reinterpret_cast<const T*>(memory_.data()), rows, packs * Pack<T>::lanes,
-            Eigen::OuterStride<>(packs_ * Pack<T>::lanes)};
+  MatrixView<const T> scalars(Index rows, Index packs) const {
+    return {reinterpret_cast<const T*>(memory_.data()), rows, packs * Pack<T>::lanes, packs_ * Pack<T>::lanes};
   }
 
  private:
@@ -141,7 +128,6 @@ void gather_rows(const Batch<T>& batch, Index block, Index first_channel, Index 
 /// y = conv(x, weight) + bias. weight: O x C/G x KH x KW; bias: O values or null. x needs a border of the convolution's padding.
 template <class T>
 void conv_im2col_forward(const ConvGeometry& conv, const Batch<T>& x, const T* weight, const T* bias, Batch<T>& y) {
-  const SingleThreadedEigen serial;
   const Index out = conv.out_per_group(), k = conv.in_per_group() * conv.taps();
   const Index at_once = std::min(rows_at_once<T>(conv, y.width()), y.height());
   const Index runs = (y.height() + at_once - 1) / at_once;
@@ -150,14 +136,14 @@ void conv_im2col_forward(const ConvGeometry& conv, const Batch<T>& x, const T* w
     PackMatrix<T> columns(k, pixels), product(out, pixels);
     for (Index g = 0; g < conv.groups; ++g) {
       im2col(conv, x, block, g, first, last, y.width(), columns);
-      product.scalars(out, pixels).noalias() =
-          dense_view(weight + g * out * k, out, k) * std::as_const(columns).scalars(k, pixels);
       for (Index o = 0; o < out; ++o) {
-        const Pack<T> shift(bias == nullptr ? T(0) : bias[g * out + o]);
-        const Pack<T>* source = product.row(o);
+        std::fill_n(product.row(o), pixels, Pack<T>(bias == nullptr ? T(0) : bias[g * out + o]));
+      }
+      add_product<false, T>(product.scalars(out, pixels), {weight + g * out * k, out, k, k},
+                            std::as_const(columns).scalars(k, pixels));
+      for (Index o = 0; o < out; ++o) {
         for (Index i = first; i < last; ++i) {
-          Pack<T>* row = y.row(block, g * out + o, i);
-          for (Index j = 0; j < y.width(); ++j) row[j] = *source++ + shift;
+          std::copy_n(product.row(o) + (i - first) * y.width(), y.width(), y.row(block, g * out + o, i));
         }
       }
     }
@@ -167,12 +153,13 @@ void conv_im2col_forward(const ConvGeometry& conv, const Batch<T>& x, const T* w
 /// dx = the gradient with respect to x.
 template <class T>
 void conv_im2col_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, const T* weight, Batch<T>& dx) {
-  const SingleThreadedEigen serial;
   const Index out = conv.out_per_group(), k = conv.in_per_group() * conv.taps();
   const Index at_once = std::min(rows_at_once<T>(conv, dy.width()), dy.height());
-  RowMajor<T> transposed(conv.groups * k, out);  // the weights; a transposed operand would be another type
+  std::vector<T> transposed(static_cast<std::size_t>(conv.out_channels * k));  // the weights of each group
   for (Index g = 0; g < conv.groups; ++g) {
-    transposed.middleRows(g * k, k) = dense_view(weight + g * out * k, out, k).transpose();
+    for (Index o = 0; o < out; ++o) {
+      for (Index i = 0; i < k; ++i) transposed[static_cast<std::size_t>((g * k + i) * out + o)] = weight[(g * out + o) * k + i];
+    }
   }
   parallel_for(dy.blocks(), dy.plane() * conv.out_channels * k, [&](Index block) {
     for (Index c = 0; c < dx.channels(); ++c) {
@@ -183,8 +170,9 @@ void conv_im2col_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, co
       for (Index first = 0; first < dy.height(); first += at_once) {
         const Index last = std::min(first + at_once, dy.height()), pixels = (last - first) * dy.width();
         gather_rows(dy, block, g * out, out, first, last, gradient);
-        columns.scalars(k, pixels).noalias() =
-            dense_view(std::as_const(transposed).data() + g * k * out, k, out) * std::as_const(gradient).scalars(out, pixels);
+        for (Index row = 0; row < k; ++row) std::fill_n(columns.row(row), pixels, Pack<T>(T(0)));
+        add_product<false, T>(columns.scalars(k, pixels), {transposed.data() + g * k * out, k, out, out},
+                              std::as_const(gradient).scalars(out, pixels));
         col2im(conv, columns, block, g, first, last, dy.width(), dx);
       }
     }
@@ -195,16 +183,13 @@ void conv_im2col_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, co
 /// convolution's padding; padding lanes are zero in dy.
 template <class T>
 void conv_im2col_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const Batch<T>& dy, T* dweight) {
-  const SingleThreadedEigen serial;
   const Index out = conv.out_per_group(), k = conv.in_per_group() * conv.taps(), weights = conv.out_channels * k;
   const Index at_once = std::min(rows_at_once<T>(conv, dy.width()), dy.height());
   const std::vector<Strip> parts = strips(dy.blocks(), dy.height(), dy.width());
-  std::vector<RowMajor<T>> partial(parts.size());
+  std::vector<T> partial(parts.size() * static_cast<std::size_t>(weights));
   const Index cost = weights * dy.plane() * dy.blocks() / std::max<Index>(1, static_cast<Index>(parts.size()));
   parallel_for(static_cast<Index>(parts.size()), cost, [&](Index part) {
     const Strip& strip = parts[static_cast<std::size_t>(part)];
-    RowMajor<T>& sum = partial[static_cast<std::size_t>(part)];
-    sum = RowMajor<T>::Zero(conv.out_channels, k);
     PackMatrix<T> columns(k, at_once * dy.width()), gradient(out, at_once * dy.width());
     for (Index block = strip.first_block; block < strip.last_block; ++block) {
       for (Index first = strip.first_row; first < strip.last_row; first += at_once) {
@@ -212,14 +197,16 @@ void conv_im2col_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
         for (Index g = 0; g < conv.groups; ++g) {
           gather_rows(dy, block, g * out, out, first, last, gradient);
           im2col(conv, x, block, g, first, last, dy.width(), columns);
-          dense_view(sum.data() + g * out * k, out, k).noalias() +=
-              std::as_const(gradient).scalars(out, pixels) * std::as_const(columns).scalars(k, pixels).transpose();
+          add_product<true, T>({partial.data() + part * weights + g * out * k, out, k, k},
+                               std::as_const(gradient).scalars(out, pixels), std::as_const(columns).scalars(k, pixels));
         }
       }
     }
   });
-  Eigen::Map<RowMajor<T>> total(dweight, conv.out_channels, k);
-  for (const auto& sum : partial) total += sum;
+  for (std::size_t part = 0; part < parts.size(); ++part) {
+    const T* const sum = partial.data() + static_cast<Index>(part) * weights;
+    for (Index i = 0; i < weights; ++i) dweight[i] += sum[i];
+  }
 }
 
 }  // namespace normnet::inline NORMNET_ABI::kernels
