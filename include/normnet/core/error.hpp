@@ -1,6 +1,7 @@
 // The one exception type of the library, and the helper that builds its messages.
 #pragma once
 
+#include <initializer_list>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -15,18 +16,46 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+namespace detail {
+
+/// A value of any type with `<<`, for as long as it lives: functions of a list of these are compiled once, not once for every
+/// combination of types.
+class Printable {
+ public:
+  template <class V>
+  Printable(const V& value)
+      : value_(&value), print_([](std::ostream& out, const void* printed) { out << *static_cast<const V*>(printed); }) {}
+  Printable(const char* text)
+      : value_(text), print_([](std::ostream& out, const void* printed) { out << static_cast<const char*>(printed); }) {}
+
+  friend std::ostream& operator<<(std::ostream& out, const Printable& p) {
+    p.print_(out, p.value_);
+    return out;
+  }
+
+ private:
+  const void* value_;
+  void (*print_)(std::ostream&, const void*);
+};
+
+inline std::string print_all(std::initializer_list<Printable> values) {
+  std::ostringstream out;
+  for (const Printable& value : values) out << value;
+  return out.str();
+}
+
+}  // namespace detail
+
 /// The arguments printed one after the other, as with `<<`.
 template <class... Args>
 std::string concat(const Args&... args) {
-  std::ostringstream out;
-  (out << ... << args);
-  return out.str();
+  return detail::print_all({args...});
 }
 
 /// Throws Error with the concatenated arguments as its message.
 template <class... Args>
 [[noreturn]] void fail(const Args&... args) {
-  throw Error(concat(args...));
+  throw Error(detail::print_all({args...}));
 }
 
 }  // namespace normnet
