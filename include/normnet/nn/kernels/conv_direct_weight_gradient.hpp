@@ -94,8 +94,13 @@ void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
       const Strip& strip = parts[static_cast<std::size_t>(part)];
       T* result = partial.get() + part * weights + where.out_channel * columns;
       if (columns < at_once) {
-        for (Index k = 0; k < columns; ++k) {
-          weight_gradient_tile<channels, 1>(conv, strip, x, dy, where, &offset[static_cast<std::size_t>(k)], result + k, columns);
+        // Too few for a tile, which is rare: one weight at a time, in code that serves tiles of every size.
+        for (Index o = where.skip; o < channels; ++o) {
+          const WeightTile single{where.in_channel, where.out_channel + o, 0};
+          for (Index k = 0; k < columns; ++k) {
+            weight_gradient_tile<1, 1>(conv, strip, x, dy, single, &offset[static_cast<std::size_t>(k)], result + o * columns + k,
+                                       columns);
+          }
         }
       } else {
         for (Index column = 0; column < columns; column += at_once) {

@@ -141,9 +141,12 @@ void winograd_gradient_product(const WinogradStrip<T>& u, const WinogradStrip<T>
     for (Index next = 0; next < outputs; next += rows) {
       const Index o = std::min<Index>(next, outputs - rows);
       if (inputs < columns) {
-        for (Index c = 0; c < inputs; ++c) {
-          winograd_gradient_tile<rows, 1>(u(position, o), v(position, c), u.tiles, u.stride(), result + o * result_stride + c,
-                                          result_stride);
+        // Too few for a tile, which is rare: one pair at a time, in code that serves tiles of every size.
+        for (Index row = next; row < std::min(next + rows, outputs); ++row) {
+          for (Index c = 0; c < inputs; ++c) {
+            winograd_gradient_tile<1, 1>(u(position, row), v(position, c), u.tiles, u.stride(), result + row * result_stride + c,
+                                         result_stride);
+          }
         }
       } else {
         for (Index column = 0; column < inputs; column += columns) {
