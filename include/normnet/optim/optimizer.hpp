@@ -5,7 +5,6 @@
 #include <normnet/nn/layer.hpp>
 
 #include <cmath>
-#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -27,9 +26,11 @@ class Optimizer {
   /// Throws Error when there are no parameters, one is given twice, or the learning rate is negative or not finite.
   Optimizer(std::vector<NamedParameter<T>> parameters, double lr) : parameters_(std::move(parameters)) {
     if (parameters_.empty()) fail("Optimizer: expected at least one parameter, got none");
-    std::set<const Parameter<T>*> seen;
-    for (const auto& [name, parameter] : parameters_) {
-      if (!seen.insert(parameter).second) fail("Optimizer: the parameter \"", name, "\" is given twice");
+    for (std::size_t i = 0; i < parameters_.size(); ++i) {
+      for (std::size_t before = 0; before < i; ++before) {
+        if (parameters_[i].parameter != parameters_[before].parameter) continue;
+        fail("Optimizer: the parameter \"", parameters_[i].name, "\" is given twice");
+      }
     }
     set_lr(lr);
   }
