@@ -412,6 +412,16 @@ class Refreshes(ReportTest):
             "return document.querySelector('#status')?.textContent.includes('Finished') ?? false"))
         self.assertFalse(self.reloads_within(10 * REFRESH), "the page refreshes itself after the end")
 
+    def test_after_an_interruption(self):
+        results = sample_results.stop_in_the_middle(sample_results.make_results(names=("era",)))
+        results.update(interrupted=True, resume="cifar10_norms --seed 1,2,3 --resume")
+        self.open(self.write("interrupted", results))
+        for part in ("Interrupted", "epoch 7 of 20", "Go on with cifar10_norms --seed 1,2,3 --resume"):
+            self.assertIn(part, self.find("#status").text)
+        self.be_quick()
+        self.browser.refresh()
+        self.assertFalse(self.reloads_within(10 * REFRESH))
+
     def test_not_while_it_is_paused(self):
         self.open(self.write("pause", sample_results.stop_in_the_middle(sample_results.make_results(names=("era",)))))
         self.click("#pause")

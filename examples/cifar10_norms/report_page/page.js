@@ -117,14 +117,15 @@ function buildPage() {
   place('contents', sections.length < 2 ? [] : sections.map(section =>
     make('a', {href: `#${section.id}`}, section.querySelector('h2').textContent.replace('Recipe ', ''))));
   place('footer', footerText());
+  const ended = results.finished || results.interrupted;
   const subject = experiments.map(experiment => experiment.recipe).join(', ') || 'batch size';
-  document.title = `${results.finished ? '' : '\u25cf '}${subject} \u00b7 normalizations on CIFAR-10`;
+  document.title = `${ended ? '' : '\u25cf '}${subject} \u00b7 normalizations on CIFAR-10`;
 
   history.scrollRestoration = 'manual';
   restorePlace(state);
   drawCharts(state.charts);
   addEventListener('pagehide', () => saveState(state));
-  if (!results.finished) keepFresh(state);
+  if (!ended) keepFresh(state);
 }
 
 buildPage();

@@ -49,9 +49,17 @@ function position() {
 
 function statusLine(pauseButton) {
   if (results.finished) {
-    return [make('span', {class: 'badge'}, 'Finished'), make('span', {}, `after ${duration(results.seconds)}`)];
+    const since = results.resumed ? ' since it went on' : '';
+    return [make('span', {class: 'badge'}, 'Finished'), make('span', {}, `after ${duration(results.seconds)}${since}`)];
   }
   const now = position();
+  if (results.interrupted) {
+    return [
+      make('span', {class: 'badge'}, 'Interrupted'),
+      now && make('span', {}, now.text),
+      results.resume && make('span', {}, 'Go on with ', make('code', {}, results.resume)),
+    ];
+  }
   return [
     make('span', {class: 'badge running'}, 'Training'),
     now && make('span', {}, now.text),
