@@ -7,6 +7,7 @@
 #include "cifar10_norms/table.hpp"
 
 #include <normnet/normnet.hpp>
+#include <normnet/train/stop_on_signal.hpp>
 
 #include <exception>
 #include <iostream>
@@ -23,11 +24,12 @@ void print_banner_if_synthetic(const Data& data) {
                "******************************************************************************\n";
 }
 
-void run(const Options& options) {
+// Returns the exit code.
+int run(const Options& options) {
   using normnet::with_commas;
   if (options.command == Command::recipes) {
     std::cout << recipe_table();
-    return;
+    return 0;
   }
   Results results{.version = NORMNET_VERSION, .command_line = options.command_line};
   if (options.threads) normnet::set_num_threads(*options.threads);
@@ -37,13 +39,20 @@ void run(const Options& options) {
   std::cout << "Data: " << data.source << ", " << with_commas(data.images.train.size()) << " training and "
             << with_commas(data.images.test.size()) << " test images\n"
             << "Threads: " << normnet::num_threads() << ", SIMD: " << normnet::simd_name << "\n";
+  const normnet::StopOnSignal stop;
   if (options.command == Command::batch_size_study) {
-    study_batch_sizes(options, data, results);
+    study_batch_sizes(options, data, stop.flag(), results);
   } else {
-    reproduce(options, data, results);
+    reproduce(options, data, stop.flag(), results);
+  }
+  if (results.interrupted) {
+    std::cout << "\nInterrupted; what there is so far is in " << options.out.string() << "\n";
+    if (options.keep_checkpoints > 0) std::cout << "Go on with: " << options.resume_command << "\n";
+    return 130;
   }
   std::cout << "Everything is in " << options.out.string() << "\n";
   print_banner_if_synthetic(data);
+  return 0;
 }
 
 }  // namespace
@@ -51,8 +60,7 @@ void run(const Options& options) {
 int main(int argc, char** argv) {
   try {
     const auto options = parse_options(argc, argv);
-    if (options) run(*options);
-    return 0;
+    return options ? run(*options) : 0;
   } catch (const UsageError& error) {
     std::cerr << "cifar10_norms: " << error.what() << "\n";
     return 2;

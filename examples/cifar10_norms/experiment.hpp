@@ -2,15 +2,19 @@
 #pragma once
 
 #include "data.hpp"
+#include "memory.hpp"
 #include "options.hpp"
 #include "recipe.hpp"
+#include "saved_training.hpp"
 
 #include <normnet/normnet.hpp>
 
-#include <cstddef>
+#include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <utility>
 
@@ -57,11 +61,17 @@ struct Job {
   double learning_rate = 0;
   bool drop_last = false;  ///< leaves out a last batch that is not full
   normnet::ProgressBar::Options progress = {};
-  std::function<void(const normnet::EpochRecord&, std::size_t activation_bytes)> after_epoch;
+  /// Also called once for all the epochs that it finds done.
+  std::function<void(const TrainingProgress&)> after_epoch;
+  std::optional<CheckpointPlace> checkpoints = std::nullopt;
+  const std::atomic<bool>* stop = nullptr;  ///< once true, the training ends after the batch, or the tests, that it is at
+
+  bool stopped() const { return stop != nullptr && *stop; }
 };
 
-/// Trains the network and returns what it says in the end to each test image.
-inline normnet::EvaluationResult<float> train(const Job& job, const Data& data) {
+/// Trains the network, from where its checkpoints stopped if it shall, and returns what it says in the end to each test image;
+/// nothing when it was stopped.
+inline std::optional<normnet::EvaluationResult<float>> train(const Job& job, const Data& data) {
   using namespace normnet;
   const Training& training = job.recipe.training_of(job.norm);
   auto net = job.recipe.network(job.norm, job.seed);
@@ -71,8 +81,21 @@ inline normnet::EvaluationResult<float> train(const Job& job, const Data& data) 
   const Index steps_per_epoch = job.drop_last ? images / job.batch_size : (images + job.batch_size - 1) / job.batch_size;
   const RunningSchedule schedule = start_schedule(training.schedule, optimizer, job.epochs * steps_per_epoch);
   Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
+  SavedTraining saved(job.checkpoints, {net, optimizer, schedule.scheduler.get()}, job.seed);
+  const TrainingPosition begin = saved.position();
+  TrainingProgress progress = saved.progress();
+  if (saved.resumed() && job.progress.out != nullptr) {
+    const bool ended = begin.epoch > job.epochs;
+    *job.progress.out << job.progress.title << "  "
+                      << (ended ? "is trained"
+                                : concat("goes on in epoch ", begin.epoch, " after ", begin.done.batches, " batches"))
+                      << std::endl;
+  }
+  if (!progress.epochs.empty()) job.after_epoch(progress);
   trainer.fit(data.images.train, data.images.test,
-              {.epochs = job.epochs,
+              {.epochs = job.epochs + 1 - begin.epoch,
+               .first_epoch = begin.epoch,
+               .first_epoch_done = begin.done,
                .batch_size = job.batch_size,
                .seed = job.seed,
                .drop_last = job.drop_last,
@@ -80,12 +103,26 @@ inline normnet::EvaluationResult<float> train(const Job& job, const Data& data) 
                .augment = job.recipe.augment,
                .scheduler = schedule.scheduler.get(),
                .scheduler_interval = schedule.interval,
+               .on_batch_end =
+                   [&](const BatchReport&) {
+                     if (saved.due()) saved.save(trainer.position(), progress);
+                   },
                .on_epoch_end =
                    [&](const EpochRecord& epoch) {
-                     job.after_epoch(epoch, net.activation_bytes());
+                     progress.epochs.push_back(epoch);
+                     progress.activation_bytes = net.activation_bytes();
+                     progress.peak_mb = std::max(progress.peak_mb, peak_memory_mb());
+                     job.after_epoch(progress);
+                     saved.save(trainer.position(), progress);
                      return true;
                    },
+               .stop = job.stop,
                .progress = job.progress});
+  if (job.stopped()) {
+    saved.save(trainer.position(), progress);
+    return std::nullopt;
+  }
+  saved.keep_last();
   return trainer.evaluate(data.images.test, {.normalize = job.recipe.normalize});
 }
 

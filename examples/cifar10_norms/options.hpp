@@ -52,8 +52,12 @@ struct Options {
   bool synthetic = false;
   std::optional<int> threads = std::nullopt;
   std::filesystem::path out;
+  Index keep_checkpoints = 2;  ///< of each training; 0: none
+  bool resume = false;         ///< goes on with the run in the output folder
+  bool restart = false;        ///< begins anew in its place
   bool progress = true;
-  std::string command_line;  ///< as it was given
+  std::string command_line;    ///< as it was given
+  std::string resume_command;  ///< the one that goes on where this one stops
 };
 
 /// The epochs of batch-size-study, where the command line says nothing: on all images, some twenty minutes with era on two cores.
@@ -127,11 +131,12 @@ inline void check_batch_sizes(std::vector<Index>& sizes) {
   if (twice != sizes.end()) refuse("--batch-sizes: ", *twice, " is given twice");
 }
 
-/// The arguments in one line, those with blanks in quotes.
-inline std::string as_text(int argc, char** argv) {
+/// The arguments in one line, those with blanks in quotes; without some.
+inline std::string as_text(int argc, char** argv, const std::set<std::string>& left_out = {}) {
   std::string text = "cifar10_norms";
   for (int i = 1; i < argc; ++i) {
     const std::string argument = argv[i];
+    if (left_out.count(argument) > 0) continue;
     const bool plain = !argument.empty() && argument.find_first_of(" \t\n\"'") == std::string::npos;
     text += plain ? " " + argument : " '" + argument + "'";
   }
@@ -156,6 +161,7 @@ inline std::optional<Options> parse_options(int argc, char** argv) {
   Given given;
   bool no_progress = false;
   options.command_line = as_text(argc, argv);
+  options.resume_command = as_text(argc, argv, {"--resume", "--restart"}) + " --resume";
 
   CLI::App app(
       "Trains a network on CIFAR-10 with each normalization and compares them: histories, charts, misclassified images.\n"
@@ -184,6 +190,12 @@ inline std::optional<Options> parse_options(int argc, char** argv) {
                  "Only the first N training images, and the first N test images if there are more [all]")
       ->type_name("N");
   app.add_option("--out", given.out, "Where to write, every file whole or not at all [runs/RECIPE]")->type_name("DIR");
+  app.add_option("--keep-checkpoints", options.keep_checkpoints,
+                 "The last N checkpoints of each training, until the run has finished; 0: none")
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_flag("--resume", options.resume, "Go on with the run in --out, which was stopped or killed, with the same options");
+  app.add_flag("--restart", options.restart, "Begin anew, even if --out holds a run that has not finished");
   app.add_flag("--no-progress", no_progress, "One line for each epoch also on a terminal");
 
   app.add_subcommand("recipes", "Print the recipes: normalizations, parameters, published figures");
@@ -227,6 +239,9 @@ inline std::optional<Options> parse_options(int argc, char** argv) {
     refuse("--lr: expected a finite number above 0, got ", *given.learning_rate);
   }
   if (given.data && options.synthetic) refuse("--data and --synthetic exclude each other");
+  if (options.keep_checkpoints < 0) refuse("--keep-checkpoints: expected at least 0, got ", options.keep_checkpoints);
+  if (options.resume && options.restart) refuse("--resume and --restart exclude each other");
+  if (options.resume && options.keep_checkpoints == 0) refuse("--resume and --keep-checkpoints 0 exclude each other");
 
   if (given.data) options.data = *given.data;
   options.out = !given.out.empty() ? std::filesystem::path(given.out)

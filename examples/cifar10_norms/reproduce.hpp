@@ -7,11 +7,13 @@
 #include "options.hpp"
 #include "report.hpp"
 #include "results.hpp"
+#include "run_checkpoints.hpp"
 #include "table.hpp"
 
 #include <normnet/normnet.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <iostream>
@@ -20,9 +22,10 @@
 
 namespace cifar10_norms {
 
-/// Trains a normalization with all seeds and adds the result, epoch by epoch, to the last experiment.
-inline void train_norm(const Options& options, const Data& data, const Norm& norm, const normnet::ModelSummary& network,
-                       const Report& report, Results& results) {
+/// Trains a normalization with all seeds and adds the result, epoch by epoch, to the last experiment. Returns false when it was
+/// stopped.
+inline bool train_norm(const Options& options, const Data& data, const Norm& norm, const normnet::ModelSummary& network,
+                       const Report& report, const RunCheckpoints& checkpoints, const std::atomic<bool>* stop, Results& results) {
   using namespace normnet;
   ExperimentResult& experiment = results.experiments.back();
   const Plan& plan = experiment.plan;
@@ -35,14 +38,14 @@ inline void train_norm(const Options& options, const Data& data, const Norm& nor
   reset_peak_memory();
   for (const std::uint64_t seed : options.seeds) {
     const std::string seed_text = std::to_string(seed);
-    const auto after_epoch = [&](const EpochRecord& epoch, std::size_t activation_bytes) {
-      if (epoch.epoch == 1) {
+    const auto after_epoch = [&](const TrainingProgress& progress) {
+      if (result.runs.empty() || result.runs.back().seed != seed) {
         result.runs.push_back(
             {.seed = seed, .history = {.labels = {{"recipe", plan.recipe->name}, {"norm", norm.name}, {"seed", seed_text}}}});
       }
-      result.runs.back().history.epochs.push_back(epoch);
-      result.activation_bytes = activation_bytes;
-      result.peak_mb = peak_memory_mb();
+      result.runs.back().history.epochs = progress.epochs;
+      result.activation_bytes = progress.activation_bytes;
+      result.peak_mb = std::max(result.peak_mb, progress.peak_mb);
       report.after_epoch(results);
     };
     const auto tested = train({.recipe = *plan.recipe,
@@ -54,19 +57,27 @@ inline void train_norm(const Options& options, const Data& data, const Norm& nor
                                .drop_last = leaves_out_last_batch(network, data.images.train.size(), plan.batch_size),
                                .progress = progress_options(options, left_aligned(norm.name, name_width) +
                                                                          (options.seeds.size() > 1 ? "  seed " + seed_text : "")),
-                               .after_epoch = after_epoch},
+                               .after_epoch = after_epoch,
+                               .checkpoints = checkpoints.of(*plan.recipe, norm.file_name() + "-seed" + seed_text),
+                               .stop = stop},
                               data);
+    if (!tested) {
+      if (result.runs.empty()) experiment.norms.pop_back();
+      return false;
+    }
     report.after_training(results);
     if (result.runs.size() > 1) continue;
-    result.confusion.emplace(tested.outputs.shape()[1]);
-    result.confusion->add(test.labels(), tested.predictions);
-    result.mistakes = misclassified(test.labels(), tested.predictions, 10);
+    result.confusion.emplace(tested->outputs.shape()[1]);
+    result.confusion->add(test.labels(), tested->predictions);
+    result.mistakes = misclassified(test.labels(), tested->predictions, 10);
     report.after_first_seed(results);
   }
+  return true;
 }
 
-/// Runs all plans of the options. Prints the progress, and tables of what came out.
-inline void reproduce(const Options& options, const Data& data, Results& results) {
+/// Runs all plans of the options, or goes on with them. Prints the progress, and tables of what came out. Ends early when `stop`
+/// becomes true: results.interrupted says so.
+inline void reproduce(const Options& options, const Data& data, const std::atomic<bool>* stop, Results& results) {
   using normnet::ModelSummary;
   std::vector<std::vector<ModelSummary>> networks;  // before anything is trained, for what does not fit is an error
   for (const Plan& plan : options.plans) {
@@ -77,7 +88,9 @@ inline void reproduce(const Options& options, const Data& data, Results& results
     }
   }
 
+  RunCheckpoints checkpoints(options, data);
   const Report report(options, data);
+  checkpoints.begin();
   report.begin(results);
   for (std::size_t i = 0; i < options.plans.size(); ++i) {
     const Plan& plan = options.plans[i];
@@ -87,12 +100,17 @@ inline void reproduce(const Options& options, const Data& data, Results& results
     }
     results.experiments.push_back({.plan = plan});
     for (std::size_t n = 0; n < plan.norms.size(); ++n) {
-      train_norm(options, data, plan.norms[n], networks[i][n], report, results);
+      if (train_norm(options, data, plan.norms[n], networks[i][n], report, checkpoints, stop, results)) continue;
+      if (results.experiments.back().norms.empty()) results.experiments.pop_back();
+      results.interrupted = true;
+      report.write_results(results);
+      return;
     }
     std::cout << "\n" << result_table({results.experiments.back()}, data.synthetic()) << std::endl;
   }
   results.finished = true;
   report.write_results(results);
+  checkpoints.finish();
   if (options.plans.size() > 1) std::cout << result_table(results.experiments, data.synthetic()) << "\n";
 }
 

@@ -101,6 +101,7 @@ struct Results {
   std::string started = utc_now();
   normnet::Stopwatch stopwatch{};
   bool finished = false;
+  bool interrupted = false;  ///< by Ctrl-C or SIGTERM
   std::vector<ExperimentResult> experiments = {};
   std::optional<StudyResult> study = std::nullopt;
   std::vector<Picture> pictures = {};

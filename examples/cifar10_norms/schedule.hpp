@@ -26,6 +26,21 @@ inline std::string describe(const Schedule& schedule) {
   return std::holds_alternative<Constant>(schedule) ? "constant" : "one cycle";
 }
 
+/// With all its options: for a comparison, rather than for people.
+inline std::string exactly(const Schedule& schedule) {
+  using normnet::concat, normnet::exact, normnet::OneCycleLR;
+  if (const auto* step = std::get_if<normnet::StepLR<float>::Options>(&schedule)) {
+    return concat("StepLR ", step->step_size, " ", exact(step->gamma));
+  }
+  if (const auto* cycle = std::get_if<OneCycleLR<float>::Options>(&schedule)) {
+    return concat("OneCycleLR ", exact(cycle->pct_start), " ",
+                  cycle->anneal_strategy == OneCycleLR<float>::Anneal::cos ? "cos" : "linear", " ", cycle->cycle_momentum, " ",
+                  exact(cycle->base_momentum), " ", exact(cycle->max_momentum), " ", exact(cycle->div_factor), " ",
+                  exact(cycle->final_div_factor), " ", cycle->three_phase);
+  }
+  return "constant";
+}
+
 /// A scheduler at work; null for a constant rate.
 struct RunningSchedule {
   std::unique_ptr<normnet::Scheduler<float>> scheduler = nullptr;

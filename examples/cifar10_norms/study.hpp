@@ -6,9 +6,11 @@
 #include "options.hpp"
 #include "report.hpp"
 #include "results.hpp"
+#include "run_checkpoints.hpp"
 
 #include <normnet/normnet.hpp>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <iostream>
@@ -36,8 +38,9 @@ inline std::string study_table(const StudyResult& study) {
 
 /// Trains the plan's network at each batch size with each normalization and seed, the learning rate in proportion to the batch
 /// size, the largest (and fastest) batches first. All batches of a training have the same size: a last one that is not full is
-/// left out. Throws UsageError when a batch size does not fit the data or the network.
-inline void study_batch_sizes(const Options& options, const Data& data, Results& results) {
+/// left out. Goes on where it stopped, if it shall. Ends early when `stop` becomes true: results.interrupted says so. Throws
+/// UsageError when a batch size does not fit the data or the network, or the run cannot go on.
+inline void study_batch_sizes(const Options& options, const Data& data, const std::atomic<bool>* stop, Results& results) {
   using normnet::with_commas;
   const Plan& plan = options.plans.front();
   const Index images = data.images.train.size();
@@ -49,7 +52,9 @@ inline void study_batch_sizes(const Options& options, const Data& data, Results&
     leaves_out_last_batch(summarize(*plan.recipe, norm), images, options.batch_sizes.front());
   }
 
+  RunCheckpoints checkpoints(options, data);
   const Report report(options, data);
+  checkpoints.begin();
   StudyResult& study = results.study.emplace(StudyResult{.plan = plan, .batch_sizes = options.batch_sizes});
   report.begin(results);
   std::cout << "Batch sizes with recipe \"" << plan.recipe->name << "\", " << plan.epochs << " epochs of " << with_commas(images)
@@ -61,29 +66,38 @@ inline void study_batch_sizes(const Options& options, const Data& data, Results&
     for (const Norm& norm : plan.norms) {
       for (const std::uint64_t seed : options.seeds) {
         const std::string seed_text = std::to_string(seed);
-        const normnet::Stopwatch stopwatch;
         normnet::History history{
             .labels = {{"recipe", plan.recipe->name}, {"norm", norm.name}, {"batch_size", size_text}, {"seed", seed_text}}};
         const double learning_rate = learning_rate_at(plan, batch_size);
-        train({.recipe = *plan.recipe,
-               .norm = norm,
-               .seed = seed,
-               .epochs = plan.epochs,
-               .batch_size = batch_size,
-               .learning_rate = learning_rate,
-               .drop_last = true,
-               .progress = progress_options(options, normnet::left_aligned(norm.name, 4) + "  batch " +
-                                                         normnet::left_aligned(size_text, 3) +
-                                                         (options.seeds.size() > 1 ? "  seed " + seed_text : "")),
-               .after_epoch = [&](const normnet::EpochRecord& epoch, std::size_t) { history.epochs.push_back(epoch); }},
-              data);
+        const auto tested =
+            train({.recipe = *plan.recipe,
+                   .norm = norm,
+                   .seed = seed,
+                   .epochs = plan.epochs,
+                   .batch_size = batch_size,
+                   .learning_rate = learning_rate,
+                   .drop_last = true,
+                   .progress = progress_options(options, normnet::left_aligned(norm.name, 4) + "  batch " +
+                                                             normnet::left_aligned(size_text, 3) +
+                                                             (options.seeds.size() > 1 ? "  seed " + seed_text : "")),
+                   .after_epoch = [&](const TrainingProgress& progress) { history.epochs = progress.epochs; },
+                   .checkpoints = checkpoints.of(*plan.recipe, norm.file_name() + "-batch" + size_text + "-seed" + seed_text),
+                   .stop = stop},
+                  data);
+        if (!tested) {
+          results.interrupted = true;
+          report.write_results(results);
+          return;
+        }
+        double seconds = 0;
+        for (const normnet::EpochRecord& epoch : history.epochs) seconds += epoch.train_seconds + epoch.test_seconds;
         study.points.push_back({.norm = norm.name,
                                 .batch_size = batch_size,
                                 .learning_rate = learning_rate,
                                 .seed = seed,
                                 .train_accuracy = history.last().train_accuracy,
                                 .test_accuracy = history.last().test_accuracy,
-                                .seconds = stopwatch.seconds()});
+                                .seconds = seconds});
         study.histories.push_back(history);
         report.after_study_point(results);
       }
@@ -91,6 +105,7 @@ inline void study_batch_sizes(const Options& options, const Data& data, Results&
   }
   results.finished = true;
   report.write_results(results);
+  checkpoints.finish();
   std::cout << "\n" << study_table(study) << "\n";
 }
 

@@ -26,7 +26,8 @@ expect_error() {
 }
 
 "$program" --help >help
-for option in recipe norm data synthetic epochs batch-size batch-sizes lr seed threads limit out no-progress help; do
+for option in recipe norm data synthetic epochs batch-size batch-sizes lr seed threads limit out keep-checkpoints resume restart \
+  no-progress help; do
   grep --quiet -e "--$option" help || fail "--help does not mention --$option"
 done
 
@@ -107,15 +108,76 @@ grep --quiet '^ *2  *0.00015625 .* +- ' stdout || fail "no line for batch size 2
 cp -r runs before
 "$program" --data none >stdout 2>stderr && fail "a missing folder must be an error"
 diff --recursive before runs || fail "a run that did not start changed the files of the one before"
+rm -r runs before
 
-# A run that is stopped leaves the figures of the epochs that it came to.
-"$program" --synthetic --limit 60 --batch-size 20 --epochs 100000 --norm bn --out stopped >stdout &
-for ((i = 0; i < 600; ++i)); do grep --quiet '"test_acc": ' stopped/results.json 2>grep_error && break || sleep 0.1; done
-kill $!
-wait $! || true
-grep --quiet '"test_acc": ' stopped/results.json || fail "no results of a run that was stopped after an epoch"
-grep --quiet '"finished": false' stopped/results.json || fail "a run that was stopped must not say that it is finished"
-expect_same "rows of history.csv after a stop" "$(sed -n 2p stopped/history.csv | cut -d, -f1-4)" era,bn,1,1
+# Starts the program with the options that follow, sends it a signal when it has written the first checkpoint of a training, and
+# expects an exit code.
+stop_at() {
+  local signal=$1 expected_code=$2 training=$3 code=0
+  shift 3
+  "$program" "$@" >stdout 2>stderr &
+  local pid=$!
+  while kill -0 $pid 2>/dev/null && ! compgen -G "$training/checkpoint-*.safetensors" >found; do sleep 0.01; done
+  kill -s "$signal" $pid 2>/dev/null || true
+  { wait $pid; } 2>/dev/null || code=$?
+  expect_same "exit code after $signal at $training" "$code" "$expected_code"
+}
+
+# A run that is stopped leaves the figures of the epochs that it came to; stopped or killed, it goes on to the same bits.
+run=(--synthetic --limit 100 --batch-size 20 --epochs 3 --norm bn,gn:5 --seed 3,4)
+"$program" "${run[@]}" --keep-checkpoints 0 --out whole >stdout
+stop_at TERM 130 stopped/checkpoints/era/bn-seed4 "${run[@]}" --out stopped
+grep --quiet "^Go on with: cifar10_norms ${run[*]} --out stopped --resume$" stdout || fail "a stopped run must say how to go on"
+for line in '"test_acc": ' '"finished": false' '"interrupted": true' '"resume": "cifar10_norms .* --out stopped --resume"'; do
+  grep --quiet -e "$line" stopped/results.json || fail "results.json after a stop has no $line"
+done
+grep --quiet '"interrupted":true' stopped/report.html || fail "the page must say that the run was interrupted"
+expect_same "rows of history.csv after a stop" "$(sed -n '2p;5p' stopped/history.csv | cut -d, -f1-4)" \
+  "$(printf '%s\n' era,bn,3,1 era,bn,4,1)"
+expect_same "checkpoints of a training that has ended" \
+  "$(cd stopped/checkpoints/era/bn-seed3 && echo *)" checkpoint-3.safetensors
+
+cp -r stopped before_resume
+expect_error 2 "cifar10_norms: \"stopped\" holds a run that has not finished: go on with --resume, begin anew with --restart, or \
+take another --out" "${run[@]}" --out stopped
+expect_error 2 'cifar10_norms: --resume: expected --seed 3,4 as in the run in "stopped", got 3' "${run[@]:0:9}" --seed 3 \
+  --out stopped --resume
+expect_error 2 'cifar10_norms: --resume: expected --batch-size 20 as in the run in "stopped", got 128' \
+  --synthetic --limit 100 --epochs 3 --norm bn,gn:5 --seed 3,4 --out stopped --resume
+expect_error 2 'cifar10_norms: --resume: "whole" holds no run that was stopped' "${run[@]}" --out whole --resume
+rm -f stopped/checkpoints/.lock before_resume/checkpoints/.lock
+diff --recursive before_resume stopped || fail "a run that was refused changed the files of the one before"
+
+stop_at KILL 137 stopped/checkpoints/era/gn5-seed3 "${run[@]}" --out stopped --resume
+"$program" "${run[@]}" --out stopped --resume --threads 3 >stdout
+grep --quiet '^bn    seed 4  is trained$' stdout || fail "a training that had ended was not taken from its checkpoint"
+grep --quiet --extended-regexp '^gn:5  seed 3  (goes on in epoch [23] after 0 batches|is trained)$' stdout ||
+  fail "the training that was killed did not go on"
+expect_same "the bits of a run that was stopped and killed" "$(cut -d, -f1-9 stopped/history.csv)" \
+  "$(cut -d, -f1-9 whole/history.csv)"
+expect_same "files of a run that was stopped and killed" "$(cd stopped && LC_ALL=C ls -A)" "$(cd whole && LC_ALL=C ls -A)"
+for picture in confusion_{bn,gn5}.png misclassified_{bn,gn5}.png accuracy.png; do
+  cmp "stopped/$picture" "whole/$picture" || fail "$picture of a run that was stopped and killed is another"
+done
+grep --quiet '"finished": true' stopped/results.json || fail "a run that went on must finish"
+
+# --restart begins anew, and leaves what is not its own; a checkpoint that cannot be written is an error.
+stop_at KILL 137 anew/checkpoints/era/bn-seed3 "${run[@]}" --out anew
+touch anew/checkpoints/notes
+"$program" "${tiny[@]}" --out anew --restart >stdout
+expect_same "what is left of checkpoints" "$(cd anew && echo checkpoints/*)" checkpoints/notes
+expect_same "the bits of a run that began anew" "$(cut -d, -f1-9 anew/history.csv)" "$(cut -d, -f1-9 other/history.csv)"
+mkdir -p full/checkpoints/era
+touch full/checkpoints/era/bn-seed3
+expect_error 1 'cifar10_norms: cannot make the folder "full/checkpoints/era/bn-seed3": Not a directory' "${tiny[@]}" --out full
+
+# The study goes on, too.
+study=(batch-size-study --synthetic --limit 60 --batch-sizes 20,30 --norm bn,gn --epochs 3)
+"$program" "${study[@]}" --out study >stdout
+stop_at TERM 130 study_stopped/checkpoints/era/bn-batch30-seed1 "${study[@]}" --out study_stopped
+grep --quiet '"interrupted": true' study_stopped/results.json || fail "the study must say that it was interrupted"
+"$program" "${study[@]}" --out study_stopped --resume >stdout
+expect_same "the bits of a study that was stopped" "$(cut -d, -f1-10 study_stopped/study.csv)" "$(cut -d, -f1-10 study/study.csv)"
 
 cd /
 rm -rf "$scratch"

@@ -39,7 +39,7 @@ normnet::History trained(const std::string& recipe, const std::string& norm, Ind
          .batch_size = plan.batch_size,
          .learning_rate = plan.learning_rate,
          .progress = {.out = nullptr},
-         .after_epoch = [&](const normnet::EpochRecord& epoch, std::size_t) { history.epochs.push_back(epoch); }},
+         .after_epoch = [&](const TrainingProgress& progress) { history.epochs = progress.epochs; }},
         {.images = normnet::synthetic_cifar10({.train = images, .test = images}), .source = "a test"});
   return history;
 }
