@@ -105,6 +105,20 @@ TEST_CASE("what waits for the end of a stretch of channels is not overtaken by i
   CHECK(seen == 4);
 }
 
+TEST_CASE("a separate step waits for all channels of its block", "[schedule]") {
+  set_num_threads(1);
+  for (const bool separate : {false, true}) {
+    std::vector<Index> order;  // of the two steps at channel c: c and 10 + c
+    BlockSchedule schedule(1);
+    schedule.each_channel(3, 1, [&](Index, Index c) { order.push_back(c); });
+    if (separate) schedule.separate();
+    schedule.each_channel(3, 1, [&](Index, Index c) { order.push_back(10 + c); });
+    schedule.run();
+    CHECK(order == (separate ? std::vector<Index>{0, 1, 2, 10, 11, 12} : std::vector<Index>{0, 10, 1, 11, 2, 12}));
+  }
+  set_num_threads(0);
+}
+
 TEST_CASE("a schedule without blocks or steps does what waits for them", "[schedule]") {
   int done = 0;
   BlockSchedule schedule(0);

@@ -3,6 +3,8 @@
 #include "support/compare.hpp"
 
 #include <normnet/nn/activation.hpp>
+#include <normnet/nn/adaptive_avg_pool2d.hpp>
+#include <normnet/nn/avg_pool2d.hpp>
 #include <normnet/nn/batch_norm2d.hpp>
 #include <normnet/nn/conv2d.hpp>
 #include <normnet/nn/dropout.hpp>
@@ -218,6 +220,37 @@ TEST_CASE("gradients that share memory do not touch each other", "[sequential]")
     CHECK(gradients(used) == gradients(fresh));
     used.inference(x);
   }
+}
+
+TEST_CASE("layers that pass channels on do not write over channels that are not read yet", "[sequential][residual][threads]") {
+  // Neighbours that work channel by channel and change the size of the planes, in both directions.
+  const auto build = [] {
+    Sequential<float> body, net(1);
+    body.add(Conv2d<float>({.in_channels = 6, .out_channels = 6, .kernel_size = 1})).add(Tanh<float>());
+    net.add(Conv2d<float>({.in_channels = 3, .out_channels = 6, .kernel_size = 1})).add(BatchNorm2d<float>(6));
+    net.add(MaxPool2d<float>(2)).add(AvgPool2d<float>(2)).add(Residual<float>(std::move(body)));
+    net.add(MaxPool2d<float>(2)).add(AdaptiveAvgPool2d<float>({5, 7})).add(AdaptiveAvgPool2d<float>({9, 8}));
+    return net;
+  };
+  const auto x = Batch<float>::from(test::random_tensor<float>({70, 3, 24, 16}, 1));
+  auto plain = build();
+  LayerByLayer<float> reference;
+  const Random random = Random(1).fork(~std::uint64_t{0});
+  reference.forward(plain, x, random.fork(0));
+  const auto dy = Batch<float>::from(test::random_tensor<float>(reference.values.back().shape(), 2));
+  const Tensor<float> expected = reference.backward(plain, dy).to_tensor();
+  reference.forward(plain, x, random, /*training=*/false);
+  for (const int threads : {1, 2, 3}) {
+    set_num_threads(threads);
+    auto net = build();
+    net.forward(x);
+    Batch<float> dx;
+    net.backward(dy, dx);
+    CHECK(dx.to_tensor() == expected);
+    CHECK(gradients(net) == gradients(plain));
+    CHECK(net.inference(x).to_tensor() == reference.values.back().to_tensor());
+  }
+  set_num_threads(0);
 }
 
 TEST_CASE("chains and residual connections have the gradients of their formulas", "[sequential][residual][gradient]") {

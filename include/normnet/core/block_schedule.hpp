@@ -63,6 +63,10 @@ class BlockSchedule {
     each_block(parts, cost, [&x, &y, job = std::move(job)](Index block, Index part) { job.run(x, y, block, part); });
   }
 
+  /// Lets the next step begin with a block when the steps so far are through all of its channels: for one that writes to other
+  /// channels' places in the memory that they read.
+  void separate() { separated_ = true; }
+
   /// work() once, some time after the steps so far are through all blocks; not before what was added so earlier.
   template <class Work>
   void at_end(Work work) {
@@ -162,7 +166,7 @@ class BlockSchedule {
 
   void add(Step step) {
     if (step.parts < 1) return;
-    const bool joins = joins_last_stretch(step), finishes = step.finish != nullptr;
+    const bool joins = !std::exchange(separated_, false) && joins_last_stretch(step), finishes = step.finish != nullptr;
     if (finishes && !runs_.back().by_channels) {
       begin_run_by_channels(joins);
     } else if (!joins && runs_.back().by_channels) {
@@ -206,6 +210,7 @@ class BlockSchedule {
 
   Index blocks_;
   std::vector<Run> runs_;
+  bool separated_ = false;
 };
 
 }  // namespace normnet

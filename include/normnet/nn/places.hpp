@@ -45,10 +45,15 @@ struct Places {
     input = shapes.front();
   }
 
-  /// Adds the step that clears the border of a place before its layer writes: in a memory that is shared, another feature map has
-  /// left something there.
-  void schedule_border(std::size_t place, BlockSchedule& schedule) {
-    if (!in_turn || is_callers(place) || halo[slot[place]] == Halo{}) return;
+  /// To be called before a layer adds the steps that write a place from another one; `again` says whether such a layer was before.
+  ///
+  /// In memories that are shared in turn, its place is in the one that the layer before read from, at other strides: it must not
+  /// begin before that layer is through all channels of a block. And another feature map has left something where the place has its
+  /// border, which is cleared.
+  void schedule_change(std::size_t place, bool again, BlockSchedule& schedule) {
+    if (!in_turn) return;
+    if (again) schedule.separate();
+    if (is_callers(place) || halo[slot[place]] == Halo{}) return;
     Batch<T>& batch = storage[slot[place]];
     const Index packs = batch.channels() * (batch.channel_stride() - batch.plane());
     schedule.each_block(1, packs, [&batch](Index block, Index) { batch.clear_border(block); });

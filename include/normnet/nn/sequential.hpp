@@ -138,11 +138,15 @@ class Sequential final : public BlockLayer<T> {
     prepare(places);
     const auto block_layer_at = [&](std::size_t i) { return dynamic_cast<BlockLayer<T>*>(layers_[i].get()); };
     const auto mode_of = [&](std::size_t i) { return Mode{mode.training, mode.random.fork(i), mode.gradient}; };
+    bool changed_place = false;
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       const Batch<T>& in = places.at(i, x, y);
       Batch<T>& out = places.writable(i + 1, y);
       const Mode of_layer = mode_of(i);
-      if (places.slot[i] != places.slot[i + 1]) places.schedule_border(i + 1, schedule);
+      if (places.slot[i] != places.slot[i + 1]) {
+        places.schedule_change(i + 1, changed_place, schedule);
+        changed_place = true;
+      }
       auto* const block_layer = block_layer_at(i);
       if (block_layer != nullptr && block_layer->applies_pointwise(in)) {
         // Layers that would overwrite its output at once, value by value, are computed with it.
@@ -179,11 +183,15 @@ class Sequential final : public BlockLayer<T> {
     const auto writable = [&](std::size_t place) -> Batch<T>& {
       return slot[place] == slot.front() ? *dx : gradients_.storage[slot[place]];
     };
+    bool changed_place = false;
     for (std::size_t i = layers_.size(); i-- > lowest;) {
       const Batch<T>&in = kept_.at(i, x, y), &out = kept_.at(i + 1, x, y);
       const Batch<T>& of_output = slot[i + 1] == slot.back() ? dy : writable(i + 1);
       Batch<T>* of_input = parameters_only && i == lowest ? nullptr : &writable(i);
-      if (of_input != nullptr && slot[i] != slot[i + 1]) gradients_.schedule_border(i, schedule);
+      if (of_input != nullptr && slot[i] != slot[i + 1]) {
+        gradients_.schedule_change(i, changed_place, schedule);
+        changed_place = true;
+      }
       if (auto* block_layer = dynamic_cast<BlockLayer<T>*>(layers_[i].get())) {
         block_layer->schedule_backward(in, out, of_output, of_input, schedule);
       } else {
