@@ -16,15 +16,14 @@ namespace cifar10_norms {
 /// Names and values, as {"--epochs", "20"}.
 using RunOptions = std::vector<std::pair<std::string, std::string>>;
 
-/// The images and labels in one number: FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv), 64 bits.
+/// The images and labels in one number.
 inline std::uint64_t checksum(const normnet::Dataset& data) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  const auto add = [&](std::uint8_t byte) { hash = (hash ^ byte) * 0x100000001b3; };
+  normnet::Fnv1a sum;
   for (Index i = 0; i < data.size(); ++i) {
-    for (const std::uint8_t byte : data.image(i)) add(byte);
-    add(static_cast<std::uint8_t>(data.label(i)));
+    for (const std::uint8_t byte : data.image(i)) sum.add(byte);
+    sum.add(static_cast<std::uint8_t>(data.label(i)));
   }
-  return hash;
+  return sum.value();
 }
 
 /// "bn,gn:5", of anything that has a text.

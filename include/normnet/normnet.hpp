@@ -20,6 +20,7 @@
 #include <normnet/data/synthetic.hpp>
 #include <normnet/data/transforms.hpp>
 #include <normnet/io/atomic_file.hpp>
+#include <normnet/io/checksum.hpp>
 #include <normnet/nn/activation.hpp>
 #include <normnet/nn/adaptive_avg_pool2d.hpp>
 #include <normnet/nn/avg_pool2d.hpp>

@@ -1,6 +1,7 @@
 // Tests of the synthetic textures: reproducible, balanced, too hard for a linear model, learnable from neighbourhoods.
 #include <normnet/data/cifar10.hpp>
 #include <normnet/data/synthetic.hpp>
+#include <normnet/io/checksum.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -135,15 +136,13 @@ TEST_CASE("Synthetic images are a function of the seed") {
   CHECK(synthetic_textures(0, Random(1)).empty());
   CHECK_THROWS_WITH(synthetic_textures(-1, Random(1)), "synthetic_textures: expected a number of images of at least 0, got -1");
 
-  // A checksum of all bytes and labels (FNV-1a, 64 bits), so that another compiler or instruction set shows if it draws other
-  // images.
-  std::uint64_t checksum = 0xcbf29ce484222325;
-  const auto mix = [&](int byte) { checksum = (checksum ^ static_cast<std::uint64_t>(byte)) * 0x100000001b3; };
+  // A checksum of all bytes and labels, so that another compiler or instruction set shows if it draws other images.
+  Fnv1a checksum;
   for (Index i = 0; i < data.train.size(); ++i) {
-    mix(data.train.label(i));
-    for (const std::uint8_t byte : data.train.image(i)) mix(byte);
+    checksum.add(static_cast<std::uint8_t>(data.train.label(i)));
+    for (const std::uint8_t byte : data.train.image(i)) checksum.add(byte);
   }
-  CHECK(checksum == 0xa5e31e734a7f16a4);
+  CHECK(checksum.value() == 0xa5e31e734a7f16a4);
 }
 
 TEST_CASE("Synthetic images survive CIFAR-10's file format") {

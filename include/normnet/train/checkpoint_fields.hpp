@@ -4,6 +4,7 @@
 #include <normnet/core/error.hpp>
 #include <normnet/core/shape.hpp>
 #include <normnet/core/tensor.hpp>
+#include <normnet/io/checksum.hpp>
 #include <normnet/io/safetensors.hpp>
 #include <normnet/train/history.hpp>
 
@@ -32,12 +33,12 @@ inline const std::string optimizer_prefix = "optimizer.";
 inline const std::string field_prefix = "run.";  // of tensors, so that no parameter's name is taken
 inline const std::string option_prefix = "option.";
 
-/// FNV-1a (http://www.isthe.com/chongo/tech/comp/fnv), 64 bits in hexadecimal digits. It finds damage, not forgery.
+/// The checksum of the bytes in hexadecimal digits.
 inline std::string checksum(std::string_view bytes) {
-  std::uint64_t hash = 0xcbf29ce484222325;
-  for (const char byte : bytes) hash = (hash ^ static_cast<unsigned char>(byte)) * 0x100000001b3;
+  Fnv1a sum;
+  sum.add(bytes);
   std::array<char, 16> digits{};
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), hash, 16).ptr;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), sum.value(), 16).ptr;
   return {digits.data(), end};
 }
 
