@@ -66,7 +66,6 @@ class ChannelPicture {
   void write(const std::filesystem::path& path) const { write_png(render(), path); }
 
  private:
-  static constexpr Color ink{38, 38, 38};
   static constexpr Index margin = 32;
 
   void draw_channel(Image& picture, Index left, Index top, Index channel) const {

@@ -23,6 +23,8 @@ struct Color {
 
 inline constexpr Color black{0, 0, 0};
 inline constexpr Color white{255, 255, 255};
+inline constexpr Color ink{38, 38, 38};       ///< of text
+inline constexpr Color soft_ink{89, 89, 89};  ///< of text that may stand back
 
 /// `share` of `over` mixed with the rest of `under`, channel by channel; share in 0 to 1.
 inline Color mix(Color under, Color over, double share) {

@@ -149,8 +149,6 @@ class ImageGrid {
   void write(const std::filesystem::path& path) const { write_png(render(), path); }
 
  private:
-  static constexpr Color ink{38, 38, 38};
-  static constexpr Color soft_ink{89, 89, 89};
   static constexpr Index margin = 24;
   static constexpr Index gap = 20;
   static constexpr Index frame_width = 4;

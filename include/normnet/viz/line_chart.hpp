@@ -115,8 +115,6 @@ class LineChart {
   void write(const std::filesystem::path& path) const { write_png(render(), path); }
 
  private:
-  static constexpr Color ink{38, 38, 38};
-  static constexpr Color soft_ink{89, 89, 89};
   static constexpr Color axis_color{140, 140, 140};
   static constexpr Color grid_color{232, 232, 232};
 

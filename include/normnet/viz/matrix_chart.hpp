@@ -100,8 +100,6 @@ class MatrixChart {
   void write(const std::filesystem::path& path) const { write_png(render(), path); }
 
  private:
-  static constexpr Color ink{38, 38, 38};
-  static constexpr Color soft_ink{89, 89, 89};
   static constexpr Index margin = 24;
 
   Options options_;
