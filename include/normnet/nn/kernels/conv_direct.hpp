@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <iterator>
 #include <limits>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -39,26 +40,8 @@ struct PixelGrid {
 
 /// The channels that register tiles of a single pixel may cover: enough for the latency of a multiplication in all but the last
 /// ones, few enough to leave registers for the pixel and a weight.
-inline constexpr int tall_tiles[] = {24, 20, 16, 12, 10, 8, 4, 2, 1};
-constexpr bool tall_tile_fits(int channels) { return channels <= simd_registers - 4; }
-
-/// Calls f with std::integral_constant<int, tile>, one of the tall tiles that fit.
-template <class F>
-void with_tall_tile(int tile, F&& f) {
-  if constexpr (tall_tile_fits(24)) {
-    if (tile == 24) return f(std::integral_constant<int, 24>());
-    if (tile == 20) return f(std::integral_constant<int, 20>());
-    if (tile == 16) return f(std::integral_constant<int, 16>());
-  }
-  switch (tile) {
-    case 12: return f(std::integral_constant<int, 12>());
-    case 10: return f(std::integral_constant<int, 10>());
-    case 8: return f(std::integral_constant<int, 8>());
-    case 4: return f(std::integral_constant<int, 4>());
-    case 2: return f(std::integral_constant<int, 2>());
-    default: f(std::integral_constant<int, 1>());
-  }
-}
+using TallTiles = std::conditional_t<simd_registers >= 32, std::integer_sequence<int, 24, 20, 16, 12, 10, 8, 4, 2, 1>,
+                                     std::integer_sequence<int, 12, 10, 8, 4, 2, 1>>;
 
 /// A tap of a kernel: the pixel that it reads, from the one that it is for.
 struct Tap {
@@ -109,7 +92,7 @@ class Correlation {
     const Index begin = in_.size() * part / parts(), end = in_.size() * (part + 1) / parts();
     if (single_pixels_) {
       std::vector<Tap> taps;
-      return with_tall_tile(channels_, [&](auto tile) {
+      return with_one_of(TallTiles(), channels_, [&](auto tile) {
         for (Index p = begin; p < end; ++p) {
           find_taps_inside({x.height(), x.width()}, p, taps);
           register_tiles<tile(), 1>(x, y, block, p, taps);
@@ -169,14 +152,16 @@ class Correlation {
       least = (in_.size() + pixels - 1) / pixels * taps * products * register_tiles(channels_) * (channels_ * pixels + 1);
     }
     const Index inside = count_taps_inside(x);
-    for (const int tile : tall_tiles) {
-      if (tile > outputs_ || !tall_tile_fits(tile)) continue;
+    const auto consider = [&](int tile) {
+      if (tile > outputs_) return;
       const Index cost = inside * products * register_tiles(tile) * std::max(tile + 2, 6) + 4 * in_.size() * taps;
-      if (cost >= least) continue;
+      if (cost >= least) return;
       least = cost;
       channels_ = tile;
       single_pixels_ = true;
-    }
+    };
+    [&]<int... tiles>(std::integer_sequence<int, tiles...>) { (consider(tiles), ...); }
+    (TallTiles());
   }
 
   // Adds weight * x to the sums of a register tile, over all input channels and these taps.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <type_traits>
+#include <utility>
 
 namespace normnet::inline NORMNET_ABI::kernels {
 
@@ -41,18 +42,20 @@ constexpr int columns_per_tile() {
   return simd_registers >= 32 ? with_32_registers[Channels - 1] : with_16_registers[Channels - 1];
 }
 
+/// Calls f with the value as a constant, std::integral_constant<int, value>; it must be one of the list's.
+template <int... values, class F>
+void with_one_of(std::integer_sequence<int, values...>, int value, F&& f) {
+  static_cast<void>(((value == values && (f(std::integral_constant<int, values>()), true)) || ...));
+}
+
+/// The channels of all register tiles that there is code for.
+using RegisterTiles = std::conditional_t<simd_registers >= 32, std::integer_sequence<int, 1, 2, 3, 4, 5, 6>,
+                                         std::integer_sequence<int, 1, 2, 3, 4, 5>>;
+
 /// Calls f with std::integral_constant<int, tile>.
 template <class F>
 void with_tile(int tile, F&& f) {
-  switch (tile) {
-    case 1: return f(std::integral_constant<int, 1>());
-    case 2: return f(std::integral_constant<int, 2>());
-    case 3: return f(std::integral_constant<int, 3>());
-    case 4: return f(std::integral_constant<int, 4>());
-    case 5: return f(std::integral_constant<int, 5>());
-    default:
-      if constexpr (simd_registers >= 32) f(std::integral_constant<int, 6>());
-  }
+  with_one_of(RegisterTiles(), tile, f);
 }
 
 }  // namespace normnet::inline NORMNET_ABI::kernels
