@@ -62,16 +62,27 @@ struct Job {
   bool drop_last = false;  ///< leaves out a last batch that is not full
   normnet::ProgressBar::Options progress = {};
   /// Also called once for all the epochs that it finds done.
-  std::function<void(const TrainingProgress&)> after_epoch;
+  std::function<void(const TrainingProgress&)> after_epoch = {};
+  /// Called in the end with what the network says to each test image, if anybody asks.
+  std::function<void(const normnet::EvaluationResult<float>&)> after_training = {};
   std::optional<CheckpointPlace> checkpoints = std::nullopt;
   const std::atomic<bool>* stop = nullptr;  ///< once true, the training ends after the batch, or the tests, that it is at
 
   bool stopped() const { return stop != nullptr && *stop; }
 };
 
-/// Trains the network, from where its checkpoints stopped if it shall, and returns what it says in the end to each test image;
-/// nothing when it was stopped.
-inline std::optional<normnet::EvaluationResult<float>> train(const Job& job, const Data& data) {
+/// The training of a plan's network with a normalization and a seed.
+inline Job job_of(const Plan& plan, const Norm& norm, std::uint64_t seed) {
+  return {.recipe = *plan.recipe,
+          .norm = norm,
+          .seed = seed,
+          .epochs = plan.epochs,
+          .batch_size = plan.batch_size,
+          .learning_rate = plan.learning_rate};
+}
+
+/// Trains the network, from where its checkpoints stopped if it shall. Returns false when it was stopped.
+inline bool train(const Job& job, const Data& data) {
   using namespace normnet;
   const Training& training = job.recipe.training_of(job.norm);
   auto net = job.recipe.network(job.norm, job.seed);
@@ -120,10 +131,11 @@ inline std::optional<normnet::EvaluationResult<float>> train(const Job& job, con
                .progress = job.progress});
   if (job.stopped()) {
     saved.save(trainer.position(), progress);
-    return std::nullopt;
+    return false;
   }
   saved.keep_last();
-  return trainer.evaluate(data.images.test, {.normalize = job.recipe.normalize});
+  if (job.after_training) job.after_training(trainer.evaluate(data.images.test, {.normalize = job.recipe.normalize}));
+  return true;
 }
 
 /// How the program tells of a training's progress.

@@ -60,7 +60,7 @@ struct Options {
   std::string resume_command;  ///< the one that goes on where this one stops
 };
 
-/// The epochs of batch-size-study, where the command line says nothing: on all images, some twenty minutes with era on two cores.
+/// The epochs of batch-size-study, where the command line says nothing: few, for small batches take long.
 inline constexpr Index study_epochs = 2;
 
 namespace command_line {
@@ -202,7 +202,7 @@ inline std::optional<Options> parse_options(int argc, char** argv) {
   CLI::App& study = *app.add_subcommand(
       "batch-size-study",
       normnet::concat("Train --norm [bn,gn,ln] at several batch sizes, with learning rates in proportion, for --epochs [",
-                      study_epochs, "; some twenty minutes with era on two cores]; into [runs/RECIPE-batch-sizes]"));
+                      study_epochs, "]; into [runs/RECIPE-batch-sizes]"));
   study.fallthrough();
   options.batch_sizes = {2, 4, 8, 16, 32, 64, 128, 256};
   study.add_option("--batch-sizes", options.batch_sizes, "Images in a training step [2,4,8,16,32,64,128,256]")

@@ -38,7 +38,11 @@ inline bool train_norm(const Options& options, const Data& data, const Norm& nor
   reset_peak_memory();
   for (const std::uint64_t seed : options.seeds) {
     const std::string seed_text = std::to_string(seed);
-    const auto after_epoch = [&](const TrainingProgress& progress) {
+    Job job = job_of(plan, norm, seed);
+    job.drop_last = leaves_out_last_batch(network, data.images.train.size(), plan.batch_size);
+    job.progress =
+        progress_options(options, left_aligned(norm.name, name_width) + (options.seeds.size() > 1 ? "  seed " + seed_text : ""));
+    job.after_epoch = [&](const TrainingProgress& progress) {
       if (result.runs.empty() || result.runs.back().seed != seed) {
         result.runs.push_back(
             {.seed = seed, .history = {.labels = {{"recipe", plan.recipe->name}, {"norm", norm.name}, {"seed", seed_text}}}});
@@ -48,29 +52,22 @@ inline bool train_norm(const Options& options, const Data& data, const Norm& nor
       result.peak_mb = std::max(result.peak_mb, progress.peak_mb);
       report.after_epoch(results);
     };
-    const auto tested = train({.recipe = *plan.recipe,
-                               .norm = norm,
-                               .seed = seed,
-                               .epochs = plan.epochs,
-                               .batch_size = plan.batch_size,
-                               .learning_rate = plan.learning_rate,
-                               .drop_last = leaves_out_last_batch(network, data.images.train.size(), plan.batch_size),
-                               .progress = progress_options(options, left_aligned(norm.name, name_width) +
-                                                                         (options.seeds.size() > 1 ? "  seed " + seed_text : "")),
-                               .after_epoch = after_epoch,
-                               .checkpoints = checkpoints.of(*plan.recipe, norm.file_name() + "-seed" + seed_text),
-                               .stop = stop},
-                              data);
-    if (!tested) {
+    const bool first_seed = result.runs.empty();
+    if (first_seed) {
+      job.after_training = [&](const EvaluationResult<float>& tested) {
+        result.confusion.emplace(tested.outputs.shape()[1]);
+        result.confusion->add(test.labels(), tested.predictions);
+        result.mistakes = misclassified(test.labels(), tested.predictions, 10);
+      };
+    }
+    job.checkpoints = checkpoints.of(*plan.recipe, norm.file_name() + "-seed" + seed_text);
+    job.stop = stop;
+    if (!train(job, data)) {
       if (result.runs.empty()) experiment.norms.pop_back();
       return false;
     }
     report.after_training(results);
-    if (result.runs.size() > 1) continue;
-    result.confusion.emplace(tested->outputs.shape()[1]);
-    result.confusion->add(test.labels(), tested->predictions);
-    result.mistakes = misclassified(test.labels(), tested->predictions, 10);
-    report.after_first_seed(results);
+    if (first_seed) report.after_first_seed(results);
   }
   return true;
 }

@@ -68,23 +68,17 @@ inline void study_batch_sizes(const Options& options, const Data& data, const st
         const std::string seed_text = std::to_string(seed);
         normnet::History history{
             .labels = {{"recipe", plan.recipe->name}, {"norm", norm.name}, {"batch_size", size_text}, {"seed", seed_text}}};
-        const double learning_rate = learning_rate_at(plan, batch_size);
-        const auto tested =
-            train({.recipe = *plan.recipe,
-                   .norm = norm,
-                   .seed = seed,
-                   .epochs = plan.epochs,
-                   .batch_size = batch_size,
-                   .learning_rate = learning_rate,
-                   .drop_last = true,
-                   .progress = progress_options(options, normnet::left_aligned(norm.name, 4) + "  batch " +
-                                                             normnet::left_aligned(size_text, 3) +
-                                                             (options.seeds.size() > 1 ? "  seed " + seed_text : "")),
-                   .after_epoch = [&](const TrainingProgress& progress) { history.epochs = progress.epochs; },
-                   .checkpoints = checkpoints.of(*plan.recipe, norm.file_name() + "-batch" + size_text + "-seed" + seed_text),
-                   .stop = stop},
-                  data);
-        if (!tested) {
+        Job job = job_of(plan, norm, seed);
+        job.batch_size = batch_size;
+        job.learning_rate = learning_rate_at(plan, batch_size);
+        job.drop_last = true;
+        job.progress =
+            progress_options(options, normnet::left_aligned(norm.name, 4) + "  batch " + normnet::left_aligned(size_text, 3) +
+                                          (options.seeds.size() > 1 ? "  seed " + seed_text : ""));
+        job.after_epoch = [&](const TrainingProgress& progress) { history.epochs = progress.epochs; };
+        job.checkpoints = checkpoints.of(*plan.recipe, norm.file_name() + "-batch" + size_text + "-seed" + seed_text);
+        job.stop = stop;
+        if (!train(job, data)) {
           results.interrupted = true;
           report.write_results(results);
           return;
@@ -93,7 +87,7 @@ inline void study_batch_sizes(const Options& options, const Data& data, const st
         for (const normnet::EpochRecord& epoch : history.epochs) seconds += epoch.train_seconds + epoch.test_seconds;
         study.points.push_back({.norm = norm.name,
                                 .batch_size = batch_size,
-                                .learning_rate = learning_rate,
+                                .learning_rate = job.learning_rate,
                                 .seed = seed,
                                 .train_accuracy = history.last().train_accuracy,
                                 .test_accuracy = history.last().test_accuracy,

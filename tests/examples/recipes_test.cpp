@@ -32,15 +32,10 @@ normnet::History trained(const std::string& recipe, const std::string& norm, Ind
   for (const char* argument : {"--recipe", recipe.c_str(), "--norm", norm.c_str()}) arguments.emplace_back(argument);
   const Plan plan = parse(arguments);
   normnet::History history;
-  train({.recipe = *plan.recipe,
-         .norm = plan.norms.front(),
-         .seed = 1,
-         .epochs = plan.epochs,
-         .batch_size = plan.batch_size,
-         .learning_rate = plan.learning_rate,
-         .progress = {.out = nullptr},
-         .after_epoch = [&](const TrainingProgress& progress) { history.epochs = progress.epochs; }},
-        {.images = normnet::synthetic_cifar10({.train = images, .test = images}), .source = "a test"});
+  Job job = job_of(plan, plan.norms.front(), 1);
+  job.progress.out = nullptr;
+  job.after_epoch = [&](const TrainingProgress& progress) { history.epochs = progress.epochs; };
+  train(job, {.images = normnet::synthetic_cifar10({.train = images, .test = images}), .source = "a test"});
   return history;
 }
 

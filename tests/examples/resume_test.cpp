@@ -41,21 +41,16 @@ Trained trained(const std::string& recipe, const std::string& norm, std::optiona
   const Plan& plan = options.plans.front();
   std::atomic<bool> stop = false;
   Trained result;
-  result.tested = train({.recipe = *plan.recipe,
-                         .norm = plan.norms.front(),
-                         .seed = 1,
-                         .epochs = plan.epochs,
-                         .batch_size = plan.batch_size,
-                         .learning_rate = plan.learning_rate,
-                         .progress = {.out = nullptr},
-                         .after_epoch =
-                             [&](const TrainingProgress& progress) {
-                               result.epochs = progress.epochs;
-                               stop = result.epochs.size() >= stop_after;
-                             },
-                         .checkpoints = checkpoints,
-                         .stop = &stop},
-                        tiny_data());
+  Job job = job_of(plan, plan.norms.front(), 1);
+  job.progress.out = nullptr;
+  job.after_epoch = [&](const TrainingProgress& progress) {
+    result.epochs = progress.epochs;
+    stop = result.epochs.size() >= stop_after;
+  };
+  job.after_training = [&](const normnet::EvaluationResult<float>& tested) { result.tested = tested; };
+  job.checkpoints = checkpoints;
+  job.stop = &stop;
+  train(job, tiny_data());
   return result;
 }
 
