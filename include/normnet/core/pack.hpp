@@ -39,8 +39,10 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #define NORMNET_INLINE [[gnu::always_inline]] inline
+#define NORMNET_NOINLINE [[gnu::noinline]]
 #else
 #define NORMNET_INLINE inline
+#define NORMNET_NOINLINE
 #endif
 
 #define NORMNET_STRING_(text) #text

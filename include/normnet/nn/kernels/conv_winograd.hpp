@@ -104,9 +104,10 @@ void winograd_transform(const WinogradGrid& grid, const Batch<T>& x, Index block
   }
 }
 
-/// A register tile at one position: product[o][p] = sum over c of weight[c][o] * v[c][p].
+/// A register tile at one position: product[o][p] = sum over c of weight[c][o] * v[c][p]. A function of its own: inlined, it would
+/// have to spill its sums to the stack, for the constants of the transforms around it keep their registers.
 template <int Channels, int Tiles, class T>
-NORMNET_INLINE void winograd_product(const T* weight, const Pack<T>* v, Index inputs, Pack<T> (&product)[Channels][Tiles]) {
+NORMNET_NOINLINE void winograd_product(const T* weight, const Pack<T>* v, Index inputs, Pack<T> (&product)[Channels][Tiles]) {
   Pack<T> sum[Channels][Tiles];
 #pragma GCC unroll 6
   for (int o = 0; o < Channels; ++o) {
