@@ -222,17 +222,22 @@ void winograd_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const
     if (row_pair == 1) return winograd_gradient_rows<M, 1>(conv, grid, strip, x, dy, of_part);
     if constexpr (row_pairs == 3) winograd_gradient_rows<M, 2>(conv, grid, strip, x, dy, of_part);
   });
-  parallel_for(pairs, positions * count, [&](Index pair) {
-    std::array<double, static_cast<std::size_t>(positions)> total{};
-    const T* value = partial.get() + pair;
-    for (Index part = 0; part < count; ++part) {
-      for (double& of_position : total) {
-        of_position += static_cast<double>(*value);
-        value += pairs;
-      }
+  constexpr Index at_once = Pack<T>::lanes;  // whole cache lines of pairs
+  parallel_for((pairs + at_once - 1) / at_once, positions * count, [&](Index run) {
+    const Index first = run * at_once, present = std::min(at_once, pairs - first);
+    double total[positions][at_once] = {};
+    for (Index row = 0; row < count * positions; ++row) {
+      const T* const value = partial.get() + row * pairs + first;
+      double* const of_position = total[row % positions];
+      for (Index i = 0; i < present; ++i) of_position[i] += static_cast<double>(value[i]);
     }
-    const std::array<double, 9> gradient = winograd_weight_gradient<M>(total);
-    for (std::size_t tap = 0; tap < 9; ++tap) dweight[pair * 9 + static_cast<Index>(tap)] += static_cast<T>(gradient[tap]);
+    for (Index i = 0; i < present; ++i) {
+      std::array<double, static_cast<std::size_t>(positions)> of_pair;
+      for (std::size_t k = 0; k < of_pair.size(); ++k) of_pair[k] = total[k][i];
+      const std::array<double, 9> gradient = winograd_weight_gradient<M>(of_pair);
+      for (std::size_t tap = 0; tap < 9; ++tap)
+        dweight[(first + i) * 9 + static_cast<Index>(tap)] += static_cast<T>(gradient[tap]);
+    }
   });
 }
 
