@@ -215,9 +215,9 @@ class Correlation {
         multiply(weight, taps, x.channel_stride(), pixel, sum);
 #pragma GCC unroll 24
         for (int o = 0; o < Channels; ++o) {
-          const auto after = after_.of_channel(channel + o);
+          after_.of_channel(channel + o).apply(sum[o]);
 #pragma GCC unroll 9
-          for (int p = 0; p < Pixels; ++p) target[p][(channel + o) * y.channel_stride()] = after(sum[o][p]);
+          for (int p = 0; p < Pixels; ++p) target[p][(channel + o) * y.channel_stride()] = sum[o][p];
         }
       }
     }
