@@ -19,7 +19,7 @@
 namespace normnet::inline NORMNET_ABI::kernels {
 
 /// Output channels and tiles that a register tile covers: enough products for the latency of a multiplication, few enough for
-/// those of all positions to stay in the first-level cache until they are transformed back.
+/// those of all positions to stay in the first-level cache, with what is read meanwhile, until they are transformed back.
 template <int Channels, int Tiles>
 struct WinogradRegisterTile {
   static constexpr int channels = Channels, tiles = Tiles;
@@ -30,9 +30,10 @@ template <class F>
 void for_winograd_register_tiles(F&& f) {
   f(WinogradRegisterTile<1, 8>());
   if constexpr (simd_registers >= 32) {
-    f(WinogradRegisterTile<3, 4>());
-    f(WinogradRegisterTile<4, 4>());
-    f(WinogradRegisterTile<5, 3>());
+    f(WinogradRegisterTile<3, 3>());
+    f(WinogradRegisterTile<5, 2>());
+    f(WinogradRegisterTile<8, 1>());
+    f(WinogradRegisterTile<10, 1>());
   } else {
     f(WinogradRegisterTile<3, 3>());
     f(WinogradRegisterTile<4, 3>());
@@ -109,25 +110,25 @@ void winograd_transform(const WinogradGrid& grid, const Batch<T>& x, Index block
 template <int Channels, int Tiles, class T>
 NORMNET_NOINLINE void winograd_product(const T* weight, const Pack<T>* v, Index inputs, Pack<T> (&product)[Channels][Tiles]) {
   Pack<T> sum[Channels][Tiles];
-#pragma GCC unroll 6
+#pragma GCC unroll 10
   for (int o = 0; o < Channels; ++o) {
-#pragma GCC unroll 9
+#pragma GCC unroll 8
     for (int p = 0; p < Tiles; ++p) sum[o][p] = Pack<T>(T(0));
   }
   for (Index c = 0; c < inputs; ++c, v += Tiles, weight += Channels) {
     Pack<T> of_tile[Tiles];
-#pragma GCC unroll 9
+#pragma GCC unroll 8
     for (int p = 0; p < Tiles; ++p) of_tile[p] = load(v[p]);
-#pragma GCC unroll 6
+#pragma GCC unroll 10
     for (int o = 0; o < Channels; ++o) {
       const Pack<T> w(weight[o]);
-#pragma GCC unroll 9
+#pragma GCC unroll 8
       for (int p = 0; p < Tiles; ++p) sum[o][p] += w * of_tile[p];
     }
   }
-#pragma GCC unroll 6
+#pragma GCC unroll 10
   for (int o = 0; o < Channels; ++o) {
-#pragma GCC unroll 9
+#pragma GCC unroll 8
     for (int p = 0; p < Tiles; ++p) product[o][p] = sum[o][p];
   }
 }
@@ -181,7 +182,7 @@ class WinogradCorrelation {
   Index first_channel(Index register_tile) const { return std::min(register_tile * channels_, outputs_ - channels_); }
 
   // Sets the size of the tiles and the channels of a register tile so that all channels and tiles are covered with the fewest
-  // instructions: a multiplication or a load. Small planes rarely fill register tiles of large tiles.
+  // multiplications and loads of packs. Small planes rarely fill register tiles of large tiles.
   void choose_tiles(Pair plane, Pair origin) {
     Index best_cost = 0;
     for (const int size : {2, 4}) {
@@ -190,7 +191,7 @@ class WinogradCorrelation {
       for_winograd_register_tiles([&](auto tile) {
         const Index cost = (size + 2) * (size + 2) * ((outputs_ + tile.channels - 1) / tile.channels) *
                            ((grid.tiles() + tile.tiles - 1) / tile.tiles) *
-                           (tile.channels * tile.tiles + tile.channels + tile.tiles);
+                           (tile.channels * tile.tiles + tile.tiles);
         if (tile.channels > outputs_ || (best_cost != 0 && cost >= best_cost)) return;
         best_cost = cost;
         grid_ = grid;
@@ -222,8 +223,9 @@ class WinogradCorrelation {
           Pack<T> product[count][Channels][Tiles];
           const int present = static_cast<int>(std::min<Index>(Tiles, last - tile));
           for (Index i = 0; i < count; ++i) {
-            if (i % 3 == 0 && i / 3 < Channels)
-              prefetch_outputs<M>(y, block, g * outputs_ + first_channel(t) + i / 3, tile, present);
+            constexpr Index every = count / Channels;  // for a channel at a time
+            if (i % every == 0 && i / every < Channels)
+              prefetch_outputs<M>(y, block, g * outputs_ + first_channel(t) + i / every, tile, present);
             winograd_product(weight + i * inputs_ * Channels, v + i * layout.position_stride(), inputs_, product[i]);
           }
           write<M>(product, y, block, g * outputs_ + first_channel(t), tile, present);
