@@ -41,15 +41,17 @@ void for_winograd_register_tiles(F&& f) {
   }
 }
 
-/// How the transformed inputs of a run of tiles lie in memory: [group of tiles][position][channel][tile of the group].
+/// How the transformed inputs of a run of tiles lie in memory: [group of tiles][channel][position][tile of the group]. A group has
+/// as many tiles as a register tile covers; what a tile's channel is transformed to is written in one go.
 struct WinogradLayout {
-  int tiles;  // of a group: as many as a register tile covers
+  int tiles;  // of a group
   Index channels;
   Index positions;
 
-  /// An odd number of packs: powers of two would put all positions of a tile into one set of the cache.
-  Index position_stride() const { return (channels * tiles) | 1; }
-  Index group_stride() const { return positions * position_stride(); }
+  Index position_stride() const { return tiles; }
+  /// An odd number of packs: powers of two would put a position of all channels into one set of the cache.
+  Index channel_stride() const { return (positions * tiles) | 1; }
+  Index group_stride() const { return channels * channel_stride(); }
 };
 
 /// Transforms the input of tiles [first, last), channel by channel, so that pixels are read one after the other. The columns of
@@ -60,7 +62,7 @@ void winograd_transform(const WinogradGrid& grid, const Batch<T>& x, Index block
   constexpr std::size_t n = M + 2;
   const Index columns = grid.columns(), stride = layout.position_stride();
   for (Index c = 0; c < layout.channels; ++c) {
-    Pack<T>* group = v + c * layout.tiles;
+    Pack<T>* group = v + c * layout.channel_stride();
     int in_group = 0;
     for (Index tile = first; tile < last;) {
       const Index i = tile / columns, begin = tile % columns, end = std::min(columns, begin + last - tile);
@@ -105,17 +107,18 @@ void winograd_transform(const WinogradGrid& grid, const Batch<T>& x, Index block
   }
 }
 
-/// A register tile at one position: product[o][p] = sum over c of weight[c][o] * v[c][p]. A function of its own: inlined, it would
-/// have to spill its sums to the stack, for the constants of the transforms around it keep their registers.
+/// A register tile at one position: product[o][p] = sum over c of weight[c][o] * v[c * stride + p]. A function of its own: inlined,
+/// it would have to spill its sums to the stack, for the constants of the transforms around it keep their registers.
 template <int Channels, int Tiles, class T>
-NORMNET_NOINLINE void winograd_product(const T* weight, const Pack<T>* v, Index inputs, Pack<T> (&product)[Channels][Tiles]) {
+NORMNET_NOINLINE void winograd_product(const T* weight, const Pack<T>* v, Index stride, Index inputs,
+                                       Pack<T> (&product)[Channels][Tiles]) {
   Pack<T> sum[Channels][Tiles];
 #pragma GCC unroll 10
   for (int o = 0; o < Channels; ++o) {
 #pragma GCC unroll 8
     for (int p = 0; p < Tiles; ++p) sum[o][p] = Pack<T>(T(0));
   }
-  for (Index c = 0; c < inputs; ++c, v += Tiles, weight += Channels) {
+  for (Index c = 0; c < inputs; ++c, v += stride, weight += Channels) {
     Pack<T> of_tile[Tiles];
 #pragma GCC unroll 8
     for (int p = 0; p < Tiles; ++p) of_tile[p] = load(v[p]);
@@ -190,8 +193,7 @@ class WinogradCorrelation {
       const WinogradGrid grid{size, plane.height, plane.width, origin};
       for_winograd_register_tiles([&](auto tile) {
         const Index cost = (size + 2) * (size + 2) * ((outputs_ + tile.channels - 1) / tile.channels) *
-                           ((grid.tiles() + tile.tiles - 1) / tile.tiles) *
-                           (tile.channels * tile.tiles + tile.tiles);
+                           ((grid.tiles() + tile.tiles - 1) / tile.tiles) * (tile.channels * tile.tiles + tile.tiles);
         if (tile.channels > outputs_ || (best_cost != 0 && cost >= best_cost)) return;
         best_cost = cost;
         grid_ = grid;
@@ -226,7 +228,8 @@ class WinogradCorrelation {
             constexpr Index every = count / Channels;  // for a channel at a time
             if (i % every == 0 && i / every < Channels)
               prefetch_outputs<M>(y, block, g * outputs_ + first_channel(t) + i / every, tile, present);
-            winograd_product(weight + i * inputs_ * Channels, v + i * layout.position_stride(), inputs_, product[i]);
+            winograd_product(weight + i * inputs_ * Channels, v + i * layout.position_stride(), layout.channel_stride(), inputs_,
+                             product[i]);
           }
           write<M>(product, y, block, g * outputs_ + first_channel(t), tile, present);
         }
