@@ -35,6 +35,7 @@
 #include <normnet/nn/instance_norm2d.hpp>
 #include <normnet/nn/layer.hpp>
 #include <normnet/nn/layer_norm.hpp>
+#include <normnet/nn/layer_watcher.hpp>
 #include <normnet/nn/linear.hpp>
 #include <normnet/nn/log_softmax.hpp>
 #include <normnet/nn/loss.hpp>
@@ -51,6 +52,7 @@
 #include <normnet/optim/sgd.hpp>
 #include <normnet/optim/step_lr.hpp>
 #include <normnet/testing/gradient_check.hpp>
+#include <normnet/train/anomaly.hpp>
 #include <normnet/train/history.hpp>
 #include <normnet/train/metrics.hpp>
 #include <normnet/train/model_summary.hpp>

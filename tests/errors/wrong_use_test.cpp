@@ -269,8 +269,8 @@ std::vector<WrongUse> wrong_uses() {
          const Dataset data = images(4);
          Trainer<float>(net, optimizer, CrossEntropyLoss<float>()).fit(data, data, {.progress = {.out = nullptr}});
        },
-       "Trainer: the loss became nan in epoch 1, step 1, at learning rate 0.5; the first output that is not finite is that of "
-       "Conv2d \"conv1\""},
+       "Trainer: the loss became nan in epoch 1, step 1, at learning rate 0.5; the first value that is not finite is the output "
+       "of Conv2d \"conv1\" in the forward pass, -inf at image 0, channel 0, y 0, x 0; its weight was not finite before"},
       {"negative threads", [] { set_num_threads(-2); }, "set_num_threads: expected at least 0 threads, got -2"},
       // Files.
       {"an unwritable file", [] { write_file_atomically("/nowhere/history.csv", "x"); },

@@ -146,6 +146,69 @@ TEST_CASE("what a convolution computes for the layers behind it changes no bit",
   }
 }
 
+TEST_CASE("a watcher sees what every layer writes, and changes no bit", "[sequential]") {
+  // Forward and backward in the order of the passes; what a layer in place overwrites is seen before.
+  struct Recorder final : LayerWatcher<float> {
+    std::vector<std::string> names;
+    std::vector<Tensor<float>> values;
+
+    void before_forward(const Batch<float>& x) override { record("x", x); }
+    void after_forward(Layer<float>& layer, const Batch<float>& y) override { record(layer.name(), y); }
+    void before_backward(const Batch<float>& dy) override { record("dy", dy); }
+    void after_backward(Layer<float>& layer, const Batch<float>* dx) override {
+      if (dx != nullptr) record(layer.name(), *dx);
+    }
+    void record(const std::string& name, const Batch<float>& batch) {
+      names.push_back(name);
+      values.push_back(batch.to_tensor());
+    }
+  };
+  const auto x = Batch<float>::from(test::random_tensor<float>({17, chain_channels, chain_height, chain_width}, 1)),
+             dy = Batch<float>::from(test::random_tensor<float>({17, 7}, 2));
+  auto net = chain<float>(), plain = chain<float>(), unwatched = chain<float>();
+  Recorder recorder;
+  net.watch(&recorder);
+  const Tensor<float> y = net.forward(x).to_tensor();
+  Batch<float> dx;
+  net.backward(dy, dx);
+  CHECK(recorder.names == std::vector<std::string>{"x",  "squash", "conv1",     "2",      "norm1",     "4",      "conv2",
+                                                   "6",  "tail.0", "tail.conv", "tail.2", "tail",      "8",      "head",
+                                                   "dy", "head",   "8",         "tail.2", "tail.conv", "tail.0", "tail",
+                                                   "6",  "conv2",  "4",         "norm1",  "2",         "conv1",  "squash"});
+  LayerByLayer<float> reference;
+  reference.forward(plain, x, Random(1).fork(~std::uint64_t{0}).fork(0));
+  std::vector<Tensor<float>> expected;
+  for (const auto& value : reference.values) expected.push_back(value.to_tensor());
+  std::vector<Tensor<float>> seen;
+  for (std::size_t i = 0; i < 14; ++i) {
+    if (recorder.names[i].find("tail.") == std::string::npos) seen.push_back(recorder.values[i]);
+  }
+  CHECK(seen == expected);
+  CHECK(recorder.values.back() == dx.to_tensor());
+
+  Batch<float> expected_dx;
+  CHECK(unwatched.forward(x).to_tensor() == y);
+  unwatched.backward(dy, expected_dx);
+  CHECK(dx.to_tensor() == expected_dx.to_tensor());
+  CHECK(gradients(net) == gradients(unwatched));
+
+  // Layers that a convolution would compute.
+  Sequential<float> fused;
+  Recorder alone;
+  fused.add(Conv2d<float>({.in_channels = 3, .out_channels = 4, .kernel_size = 3, .padding = 1}), "conv");
+  fused.add(ReLU<float>(), "relu").add(BatchNorm2d<float>(4), "norm");
+  fused.watch(&alone);
+  fused.eval();
+  const Tensor<float> evaluated = fused.forward(x).to_tensor();
+  CHECK(alone.names == std::vector<std::string>{"x", "conv", "relu", "norm"});
+  CHECK(alone.values[1] != alone.values[2]);
+  CHECK(alone.values[3] == evaluated);
+  fused.watch(nullptr);
+  CHECK(fused.forward(x).to_tensor() == evaluated);
+  CHECK(fused.inference(x).to_tensor() == evaluated);
+  CHECK(alone.names.size() == 4);
+}
+
 TEST_CASE("the plan overwrites what nobody reads again", "[sequential]") {
   const auto x = Batch<float>::from(test::random_tensor<float>({32, 3, 8, 6}, 1));
   Sequential<float> net;

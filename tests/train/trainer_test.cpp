@@ -15,9 +15,12 @@
 #include <normnet/train/trainer.hpp>
 
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <span>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 using namespace normnet;
@@ -277,8 +280,8 @@ TEST_CASE("a loss that is not finite ends the training and names its place", "[t
   Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
   CHECK_THROWS_WITH(
       trainer.fit(train_images(), test_images(), silent(5)),
-      Catch::Matchers::StartsWith("Trainer: the loss became nan in epoch 1, step 2, at learning rate 1e+30; the first output "
-                                  "that is not finite is that of "));
+      Catch::Matchers::StartsWith("Trainer: the loss became nan in epoch 1, step 2, at learning rate 1e+30; the first value "
+                                  "that is not finite is the output of "));
 
   auto damaged = small_net<float>();
   for (const auto& [name, parameter] : damaged.parameters()) {
@@ -288,8 +291,79 @@ TEST_CASE("a loss that is not finite ends the training and names its place", "[t
   Trainer<float> second(damaged, gentle, CrossEntropyLoss<float>());
   CHECK_THROWS_WITH(
       second.fit(train_images(), test_images(), silent(5)),
-      "Trainer: the loss became nan in epoch 1, step 1, at learning rate 0.01; the first output that is not finite is that of "
-      "GroupNorm \"norm2\"");
+      "Trainer: the loss became nan in epoch 1, step 1, at learning rate 0.01; the first value that is not finite is the output "
+      "of "
+      "GroupNorm \"norm2\" in the forward pass, inf at image 0, channel 0, y 0, x 0; its bias was not finite before");
+
+  // A loss that is not finite on its own.
+  struct Lost final : Loss<float> {
+    Batch<float> gradient;
+    std::string type() const override { return "Lost"; }
+    double forward(const Batch<float>& prediction, std::span<const int>) override {
+      gradient = Batch<float>(prediction.shape());
+      return -std::numeric_limits<double>::infinity();
+    }
+    LossTotal total() const override { return {}; }
+    const Batch<float>& backward() override { return gradient; }
+  };
+  auto sound = small_net<float>();
+  SGD<float> third(sound.parameters(), {.lr = 0.01});
+  CHECK_THROWS_WITH(
+      Trainer<float>(sound, third, Lost()).fit(train_images(), test_images(), silent(5)),
+      "Trainer: the loss became -inf in epoch 1, step 1, at learning rate 0.01; all outputs and gradients are finite");
+}
+
+namespace {
+
+/// Passes everything on, but for image 19, channel 1, in those passes that shall fail.
+class Failing final : public Layer<float> {
+ public:
+  Failing(std::function<bool(const Mode&)> fails, std::vector<Tensor<float>>* inputs)
+      : fails_(std::move(fails)), inputs_(inputs) {}
+
+  std::string type() const override { return "Failing"; }
+  Shape output_shape(const Shape& input) const override { return input; }
+  void forward(const Batch<float>& x, Batch<float>& y, const Mode& mode) override {
+    inputs_->push_back(x.to_tensor());
+    y.copy_from(x);
+    if (fails_(mode)) y.set(19, 1, 0, 0, std::numeric_limits<float>::quiet_NaN());
+  }
+  void backward(const Batch<float>&, const Batch<float>&, const Batch<float>& dy, Batch<float>& dx) override { dx.copy_from(dy); }
+
+ private:
+  std::function<bool(const Mode&)> fails_;
+  std::vector<Tensor<float>>* inputs_;
+};
+
+}  // namespace
+
+TEST_CASE("the search for the first layer sees what the batch met", "[train]") {
+  std::vector<Tensor<float>> inputs;
+  auto net = small_net<float>();
+  net.add(Dropout<float>(0.5)).add(Failing([&](const Mode&) { return inputs.size() >= 8; }, &inputs), "last");
+  SGD<float> optimizer(net.parameters(), {.lr = 0.01});
+  Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
+  auto options = silent(5);
+  options.drop_last = true;  // five batches an epoch, and one of the tests
+  CHECK_THROWS_WITH(
+      trainer.fit(train_images(), test_images().first(20), options),
+      "Trainer: the loss became nan in epoch 2, step 2, at learning rate 0.01; the first value that is not finite is "
+      "the output of Failing \"last\" in the forward pass, nan at image 19, channel 1, y 0, x 0");
+  REQUIRE(inputs.size() == 9);
+  CHECK(inputs[7] == inputs[8]);
+}
+
+TEST_CASE("a test loss that is not finite ends the training and names its place", "[train]") {
+  std::vector<Tensor<float>> inputs;
+  auto net = small_net<float>();
+  net.add(Failing([&](const Mode& mode) { return !mode.training && inputs.size() % 3 == 2; }, &inputs), "last");
+  SGD<float> optimizer(net.parameters(), {.lr = 0.01});
+  Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
+  CHECK_THROWS_WITH(
+      trainer.fit(train_images(), test_images(), silent(5)),
+      "Trainer: the loss of the test images became nan after epoch 1; the first value that is not finite is the output "
+      "of Failing \"last\" in the forward pass, nan at image 19, channel 1, y 0, x 0 of test batch 2");
+  CHECK(net.training());
 }
 
 TEST_CASE("what makes no sense is an error before anything is trained", "[train]") {

@@ -54,6 +54,9 @@ enum class Keeps { nothing = 0, input = 1, output = 2, both = 3 };
 constexpr bool keeps_input(Keeps keeps) { return (static_cast<int>(keeps) & 1) != 0; }
 constexpr bool keeps_output(Keeps keeps) { return (static_cast<int>(keeps) & 2) != 0; }
 
+template <class T>
+class LayerWatcher;  // nn/layer_watcher.hpp
+
 /// The base of every layer. A layer of your own derives from it and needs type(), output_shape(), forward() and backward(), and
 /// parameters() if it has any; `gradient_check` (normnet/testing/gradient_check.hpp) proves the backward pass.
 ///
@@ -122,6 +125,9 @@ class Layer {
   /// The name under which it stands in its model, "" outside of one; set by the model.
   const std::string& name() const { return name_; }
   virtual void set_name(std::string name) { name_ = std::move(name); }
+
+  /// For layers that hold models: passes them a watcher, or null, which ends it.
+  virtual void watch(LayerWatcher<T>* watcher) { (void)watcher; }
 
   /// For errors: `Conv2d "conv4"`, or `Conv2d` for a layer without a name.
   std::string label() const { return name_.empty() ? type() : type() + " \"" + name_ + "\""; }

@@ -96,6 +96,11 @@ class Residual final : public BlockLayer<T> {
     Layer<T>::set_name(std::move(name));
   }
 
+  void watch(LayerWatcher<T>* watcher) override {
+    body_.watch(watcher);
+    if (projection_) projection_->watch(watcher);
+  }
+
  private:
   static void schedule_sum(const Batch<T>& a, const Batch<T>& b, Batch<T>& sum, BlockSchedule& schedule) {
     schedule.each_channel(sum.channels(), sum.plane(), [&](Index block, Index c) {

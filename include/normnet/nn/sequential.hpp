@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/nn/block_layer.hpp>
+#include <normnet/nn/layer_watcher.hpp>
 #include <normnet/nn/places.hpp>
 
 #include <concepts>
@@ -51,6 +52,7 @@ class Sequential final : public BlockLayer<T> {
     }
     layer->reset_parameters(random_.fork(static_cast<std::uint64_t>(size())));
     layer->set_name(prefixed(name));
+    layer->watch(watcher_);
     layers_.push_back(std::move(layer));
     shapes_.clear();
     kept_ = inferred_ = gradients_ = {};
@@ -113,6 +115,14 @@ class Sequential final : public BlockLayer<T> {
   std::uint64_t passes() const { return passes_; }
   void set_passes(std::uint64_t passes) { passes_ = passes; }
 
+  /// Shows every feature map and gradient to a watcher, which must live until another, or null, takes its place. Layers run one at
+  /// a time then, as slowly as they do alone.
+  void watch(LayerWatcher<T>* watcher) override {
+    watcher_ = watcher;
+    for (const auto& layer : layers_) layer->watch(watcher);
+  }
+  LayerWatcher<T>* watcher() const { return watcher_; }
+
   /// Sets all gradients of the parameters to zero.
   void zero_grad() {
     for (auto& [name, parameter] : parameters()) parameter->grad.fill(T(0));
@@ -148,7 +158,7 @@ class Sequential final : public BlockLayer<T> {
         changed_place = true;
       }
       auto* const block_layer = block_layer_at(i);
-      if (block_layer != nullptr && block_layer->applies_pointwise(in)) {
+      if (block_layer != nullptr && watcher_ == nullptr && block_layer->applies_pointwise(in)) {
         // Layers that would overwrite its output at once, value by value, are computed with it.
         kernels::Pointwise<T> after;
         while (i + 1 < layers_.size() && places.slot[i + 1] == places.slot[i + 2]) {
@@ -161,6 +171,9 @@ class Sequential final : public BlockLayer<T> {
         block_layer->schedule_forward(in, out, of_layer, schedule);
       } else {
         schedule.then([&layer = *layers_[i], &in, &out, of_layer] { layer.forward(in, out, of_layer); });
+      }
+      if (watcher_ != nullptr) {
+        schedule.then([watcher = watcher_, &layer = *layers_[i], &out] { watcher->after_forward(layer, out); });
       }
     }
   }
@@ -199,6 +212,9 @@ class Sequential final : public BlockLayer<T> {
           if (of_input != nullptr) return layer.backward(in, out, of_output, *of_input);
           layer.backward_parameters(in, out, of_output);
         });
+      }
+      if (watcher_ != nullptr) {
+        schedule.then([watcher = watcher_, &layer = *layers_[i], of_input] { watcher->after_backward(layer, of_input); });
       }
     }
   }
@@ -301,6 +317,7 @@ class Sequential final : public BlockLayer<T> {
       padded_input_.reset(x.shape(), input_halo());
       padded_input_.copy_from(x);
     }
+    if (watcher_ != nullptr) watcher_->before_forward(x);
     forward(fits ? x : padded_input_, top_output_, mode);
   }
 
@@ -319,6 +336,7 @@ class Sequential final : public BlockLayer<T> {
       padded_gradient_.copy_from(dy);
       gradient = &padded_gradient_;
     }
+    if (watcher_ != nullptr) watcher_->before_backward(dy);
     BlockSchedule schedule(top_output_.blocks());
     schedule_backward(top_input(), top_output_, *gradient, dx, schedule);
     schedule.run();
@@ -358,6 +376,7 @@ class Sequential final : public BlockLayer<T> {
   std::vector<std::unique_ptr<Layer<T>>> layers_;
   bool training_ = true;
   std::uint64_t passes_ = 0;
+  LayerWatcher<T>* watcher_ = nullptr;
   std::vector<Shape> shapes_;  // of each place
   Places<T> kept_, inferred_, gradients_;
   const Batch<T>* caller_input_ = nullptr;

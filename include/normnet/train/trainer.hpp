@@ -12,17 +12,18 @@
 #include <normnet/nn/sequential.hpp>
 #include <normnet/optim/optimizer.hpp>
 #include <normnet/optim/scheduler.hpp>
+#include <normnet/train/anomaly.hpp>
 #include <normnet/train/history.hpp>
 #include <normnet/train/metrics.hpp>
 #include <normnet/train/progress_bar.hpp>
 
-#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -119,8 +120,8 @@ class Trainer {
       : net_(&net), optimizer_(&optimizer), loss_(std::make_unique<L>(std::move(loss))) {}
 
   /// Trains, and returns the epochs that it has finished. Throws Error on options without sense, an empty data set, a network
-  /// that does not fit its images or has fewer outputs than classes, and when the loss of a batch is not finite: it names the
-  /// epoch, the step and the layer.
+  /// that does not fit its images or has fewer outputs than classes, and when the loss of a batch, or of the tests, is not finite:
+  /// it names the epoch, the step, and the layer whose output, or gradient, is the first that is not finite in this batch.
   History fit(const Dataset& train, const Dataset& test, FitOptions options) {
     if (options.epochs < 0) fail("Trainer: expected at least 0 epochs, got ", options.epochs);
     if (options.first_epoch < 1) fail("Trainer: expected a first_epoch of at least 1, got ", options.first_epoch);
@@ -157,6 +158,7 @@ class Trainer {
       if (stopped()) break;
       const double learning_rate = position_.done.learning_rate;
       const PassResult tested = evaluate(test_loader);
+      if (!std::isfinite(tested.loss)) stop_after_tests(tested.loss, test_loader);
       if (options.scheduler != nullptr && options.scheduler_interval == SchedulerInterval::epoch) options.scheduler->step();
       history.epochs.push_back({.epoch = epoch,
                                 .train_loss = trained.loss,
@@ -210,7 +212,7 @@ class Trainer {
       const LabelledBatch<T>& batch = loader.load(done.batches);
       const Batch<T>& outputs = net_->forward(batch.images);
       const double loss = loss_->forward(outputs, batch.labels);
-      if (!std::isfinite(loss)) stop(loss, epoch, done.batches + 1, batch.images);
+      if (!std::isfinite(loss)) stop("the loss became " + to_text(loss), batch);
       done.metrics.add(outputs, batch.labels, loss_->total());
       optimizer_->zero_grad();
       net_->backward(loss_->backward());
@@ -267,27 +269,30 @@ class Trainer {
     }
   }
 
-  [[noreturn]] void stop(double loss, Index epoch, Index step, const Batch<T>& images) {
-    fail("Trainer: the loss became ", std::isnan(loss) ? "nan" : exact(loss), " in epoch ", epoch, ", step ", step,
-         ", at learning rate ", optimizer_->lr(), "; ", first_layer_not_finite(images));
+  // In a step, whose batch it tries again to see what its layers make of it.
+  [[noreturn]] void stop(const std::string& what, const LabelledBatch<T>& batch) {
+    net_->set_passes(net_->passes() - 1);  // drops the same units
+    const std::optional<Anomaly> anomaly = find_anomaly(*net_, batch.images, *loss_, batch.labels);
+    fail("Trainer: ", what, " in epoch ", position_.epoch, ", step ", position_.done.batches + 1, ", at learning rate ",
+         optimizer_->lr(), "; ", where(anomaly));
   }
 
-  // Goes through the network once more, layer by layer.
-  std::string first_layer_not_finite(const Batch<T>& images) {
-    Batch<T> x = images;
-    for (Index i = 0; i < net_->size(); ++i) {
-      Layer<T>& layer = (*net_)[i];
-      Batch<T> input(x.shape(), layer.input_halo());
-      input.copy_from(x);
-      x = Batch<T>(layer.output_shape(input.shape()));
-      layer.forward(input, x, {.training = true});
-      const Tensor<T> values = x.to_tensor();
-      if (!std::all_of(values.span().begin(), values.span().end(), [](T value) { return std::isfinite(value); })) {
-        return "the first output that is not finite is that of " + layer.label();
-      }
-    }
-    return "all outputs of the layers are finite";
+  // After the tests of an epoch.
+  [[noreturn]] void stop_after_tests(double loss, DataLoader<T>& loader) {
+    std::optional<Anomaly> anomaly;
+    Index batches = 0;
+    net_->eval();
+    while (batches < loader.batches() && !anomaly) anomaly = find_anomaly(*net_, loader.load(batches++).images);
+    net_->train();
+    fail("Trainer: the loss of the test images became ", to_text(loss), " after epoch ", position_.epoch, "; ", where(anomaly),
+         anomaly ? concat(" of test batch ", batches) : "");
   }
+
+  static std::string where(const std::optional<Anomaly>& anomaly) {
+    return anomaly ? concat("the first value that is not finite is ", *anomaly) : "all outputs and gradients are finite";
+  }
+
+  static std::string to_text(double value) { return std::isnan(value) ? "nan" : exact(value); }
 
   Sequential<T>* net_;
   Optimizer<T>* optimizer_;
