@@ -63,7 +63,7 @@ constexpr Index images = 19;
 Batch<float> input() { return Batch<float>::from(test::random_tensor<float>({images, 3, 6, 5}, 1)); }
 std::vector<int> labels() { return std::vector<int>(images, 2); }
 
-/// ReLU makes 0 of what is not a number, and group norm, dropout and the poison overwrite what stood there before them.
+/// ReLU makes 0 of negative infinity; group norm, poison, ReLU and dropout overwrite what the layer before them wrote.
 Sequential<float> poisoned_net(std::vector<Poisoned> output, std::vector<Poisoned> gradient = {}) {
   Sequential<float> body, net(7);
   body.add(Conv2d<float>({.in_channels = 4, .out_channels = 4, .kernel_size = 3, .padding = 1}))

@@ -318,21 +318,23 @@ namespace {
 /// Passes everything on, but for image 19, channel 1, in those passes that shall fail.
 class Failing final : public Layer<float> {
  public:
-  Failing(std::function<bool(const Mode&)> fails, std::vector<Tensor<float>>* inputs)
-      : fails_(std::move(fails)), inputs_(inputs) {}
+  Failing(std::function<bool(const Mode&)> fails, std::vector<Tensor<float>>* inputs,
+          float value = std::numeric_limits<float>::quiet_NaN())
+      : fails_(std::move(fails)), inputs_(inputs), value_(value) {}
 
   std::string type() const override { return "Failing"; }
   Shape output_shape(const Shape& input) const override { return input; }
   void forward(const Batch<float>& x, Batch<float>& y, const Mode& mode) override {
     inputs_->push_back(x.to_tensor());
     y.copy_from(x);
-    if (fails_(mode)) y.set(19, 1, 0, 0, std::numeric_limits<float>::quiet_NaN());
+    if (fails_(mode)) y.set(19, 1, 0, 0, value_);
   }
   void backward(const Batch<float>&, const Batch<float>&, const Batch<float>& dy, Batch<float>& dx) override { dx.copy_from(dy); }
 
  private:
   std::function<bool(const Mode&)> fails_;
   std::vector<Tensor<float>>* inputs_;
+  float value_;
 };
 
 }  // namespace
@@ -364,6 +366,76 @@ TEST_CASE("a test loss that is not finite ends the training and names its place"
       "Trainer: the loss of the test images became nan after epoch 1; the first value that is not finite is the output "
       "of Failing \"last\" in the forward pass, nan at image 19, channel 1, y 0, x 0 of test batch 2");
   CHECK(net.training());
+}
+
+TEST_CASE("anomaly mode finds what does not reach the loss", "[train]") {
+  // The gradient alone is lost: the loss of the next step says so, that of this one does not.
+  struct LostGradient final : Layer<float> {
+    std::string type() const override { return "LostGradient"; }
+    Shape output_shape(const Shape& input) const override { return input; }
+    void forward(const Batch<float>& x, Batch<float>& y, const Mode&) override { y.copy_from(x); }
+    void backward(const Batch<float>&, const Batch<float>&, const Batch<float>& dy, Batch<float>& dx) override {
+      dx.copy_from(dy);
+      if (dy.images() == 10) dx.set(9, 3, 0, 0, std::numeric_limits<float>::infinity());  // in the last batch
+    }
+  };
+  const auto message = [](bool detect_anomaly) -> std::string {
+    auto net = small_net<float>();
+    net.add(LostGradient(), "last");
+    SGD<float> optimizer(net.parameters(), {.lr = 0.01});
+    Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
+    auto options = silent(5);
+    options.detect_anomaly = detect_anomaly;
+    try {
+      trainer.fit(train_images(), test_images(), options);
+    } catch (const Error& error) {
+      CHECK(net.watcher() == nullptr);
+      if (detect_anomaly) {  // the weights are as they were before
+        for (const auto& [name, parameter] : net.parameters()) {
+          for (const float value : parameter->value.span()) CHECK(std::isfinite(value));
+        }
+      }
+      return error.what();
+    }
+    return "no error";
+  };
+  CHECK(message(true) ==
+        "Trainer: detect_anomaly ends the training in epoch 1, step 6, at learning rate 0.01; the first value that is not finite "
+        "is "
+        "the gradient of the input of LostGradient \"last\" in the backward pass, inf at image 9, channel 3, y 0, x 0");
+  CHECK_THAT(message(false), Catch::Matchers::StartsWith("Trainer: the loss of the test images became nan after epoch 1; "));
+
+  // An output that ReLU makes 0 of.
+  std::vector<Tensor<float>> inputs;
+  auto masked = small_net<float>();
+  const auto third = [&](const Mode&) { return inputs.size() == 3; };
+  masked.add(Failing(third, &inputs, -std::numeric_limits<float>::infinity()), "last").add(ReLU<float>());
+  SGD<float> optimizer(masked.parameters(), {.lr = 0.01});
+  Trainer<float> trainer(masked, optimizer, CrossEntropyLoss<float>());
+  auto options = silent(1);
+  CHECK(trainer.fit(train_images(), test_images(), options).epochs.size() == 1);
+  inputs.clear();
+  options.detect_anomaly = true;
+  CHECK_THROWS_WITH(
+      trainer.fit(train_images(), test_images(), options),
+      "Trainer: detect_anomaly ends the training in epoch 1, step 3, at learning rate 0.01; the first value that is "
+      "not finite is the output of Failing \"last\" in the forward pass, -inf at image 19, channel 1, y 0, x 0");
+}
+
+TEST_CASE("anomaly mode changes no bit", "[train]") {
+  const auto train = [](bool detect_anomaly) {
+    auto net = small_net<float>();
+    SGD<float> optimizer(net.parameters(), {.lr = 0.1, .momentum = 0.9});
+    Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
+    auto options = silent(2);
+    options.detect_anomaly = detect_anomaly;
+    Outcome outcome{.history = trainer.fit(train_images(), test_images(), options), .state = {}};
+    for (const auto& [name, parameter] : net.parameters()) outcome.state.push_back(parameter->value);
+    return outcome;
+  };
+  const Outcome with = train(true), without = train(false);
+  CHECK((figures(with.history.last()) == figures(without.history.last())));
+  CHECK((with.state == without.state));
 }
 
 TEST_CASE("what makes no sense is an error before anything is trained", "[train]") {

@@ -100,6 +100,9 @@ class Trainer {
     Augmentation augment{};
     Scheduler<T>* scheduler = nullptr;
     SchedulerInterval scheduler_interval = SchedulerInterval::epoch;
+    /// Looks at every output and gradient of every step, and ends the training with the first that is not finite, before the
+    /// optimizer's step, whether it reaches the loss or not. For a search: the same bits, several times slower.
+    bool detect_anomaly = false;
     std::function<void(const BatchReport&)> on_batch_end{};
     /// Called after the tests of every epoch; false ends the training.
     std::function<bool(const EpochRecord&)> on_epoch_end{};
@@ -154,7 +157,7 @@ class Trainer {
     position_ = {.epoch = options.first_epoch, .done = options.first_epoch_done};
     for (Index epoch = options.first_epoch; epoch <= last_epoch && !stopped(); ++epoch) {
       progress.begin_epoch(epoch, position_.done.metrics.images());
-      const PassResult trained = continue_epoch(train_loader, after_batch, stopped);
+      const PassResult trained = continue_epoch(train_loader, options.detect_anomaly, after_batch, stopped);
       if (stopped()) break;
       const double learning_rate = position_.done.learning_rate;
       const PassResult tested = evaluate(test_loader);
@@ -185,7 +188,7 @@ class Trainer {
   /// finite.
   PassResult train_epoch(DataLoader<T>& loader, Index epoch, const std::function<void(const BatchReport&)>& after_batch = {}) {
     position_ = {.epoch = epoch};
-    return continue_epoch(loader, after_batch, [] { return false; });
+    return continue_epoch(loader, /*detect_anomaly=*/false, after_batch, [] { return false; });
   }
 
   /// Tests the network on all images, in evaluation mode. Throws Error as fit() does.
@@ -200,22 +203,28 @@ class Trainer {
  private:
   // What is left of the epoch at position_, until stopped().
   template <class Stopped>
-  PassResult continue_epoch(DataLoader<T>& loader, const std::function<void(const BatchReport&)>& after_batch, Stopped stopped) {
+  PassResult continue_epoch(DataLoader<T>& loader, bool detect_anomaly,
+                            const std::function<void(const BatchReport&)>& after_batch, Stopped stopped) {
     const Stopwatch stopwatch;
     const Index epoch = position_.epoch;
     PartialEpoch& done = position_.done;
     const double seconds_before = done.seconds;
     if (done.batches == 0) done.learning_rate = optimizer_->lr();
     net_->train();
+    std::optional<AnomalyDetector<T>> detector;
+    if (detect_anomaly) detector.emplace(*net_);
     loader.start_epoch(epoch - 1);
     while (done.batches < loader.batches() && !stopped()) {
       const LabelledBatch<T>& batch = loader.load(done.batches);
       const Batch<T>& outputs = net_->forward(batch.images);
       const double loss = loss_->forward(outputs, batch.labels);
-      if (!std::isfinite(loss)) stop("the loss became " + to_text(loss), batch);
+      if (!std::isfinite(loss)) {
+        stop("the loss became " + to_text(loss), detector && detector->found() ? detector->found() : find_in(batch));
+      }
       done.metrics.add(outputs, batch.labels, loss_->total());
       optimizer_->zero_grad();
       net_->backward(loss_->backward());
+      if (detector && detector->found()) stop("detect_anomaly ends the training", detector->found());
       optimizer_->step();
       ++done.batches;
       done.seconds = seconds_before + stopwatch.seconds();
@@ -269,10 +278,14 @@ class Trainer {
     }
   }
 
-  // In a step, whose batch it tries again to see what its layers make of it.
-  [[noreturn]] void stop(const std::string& what, const LabelledBatch<T>& batch) {
+  // Runs a batch whose forward pass is done once more.
+  std::optional<Anomaly> find_in(const LabelledBatch<T>& batch) {
     net_->set_passes(net_->passes() - 1);  // drops the same units
-    const std::optional<Anomaly> anomaly = find_anomaly(*net_, batch.images, *loss_, batch.labels);
+    return find_anomaly(*net_, batch.images, *loss_, batch.labels);
+  }
+
+  // In a step.
+  [[noreturn]] void stop(const std::string& what, const std::optional<Anomaly>& anomaly) const {
     fail("Trainer: ", what, " in epoch ", position_.epoch, ", step ", position_.done.batches + 1, ", at learning rate ",
          optimizer_->lr(), "; ", where(anomaly));
   }
