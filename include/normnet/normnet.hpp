@@ -45,6 +45,7 @@
 #include <normnet/nn/sequential.hpp>
 #include <normnet/nn/softmax.hpp>
 #include <normnet/optim/cosine_annealing_lr.hpp>
+#include <normnet/optim/grad_norm.hpp>
 #include <normnet/optim/multi_step_lr.hpp>
 #include <normnet/optim/one_cycle_lr.hpp>
 #include <normnet/optim/optimizer.hpp>

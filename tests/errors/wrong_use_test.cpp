@@ -218,6 +218,19 @@ std::vector<WrongUse> wrong_uses() {
          StepLR<float>(optimizer, {.step_size = 0});
        },
        "StepLR: expected step_size of at least 1, got 0"},
+      {"a negative norm",
+       [] {
+         auto net = small_net();
+         clip_grad_norm(net.parameters(), -1);
+       },
+       "clip_grad_norm: expected a max_norm of at least 0, got -1"},
+      {"a gradient that is not finite",
+       [] {
+         auto net = small_net();
+         net.parameters()[2].parameter->grad[3] = std::numeric_limits<float>::infinity();
+         clip_grad_norm(net.parameters(), 1);
+       },
+       "clip_grad_norm: the gradient of \"norm1.weight\" is not finite"},
       // Data.
       {"no folder", [] { Cifar10::load("/nowhere"); }, "Cifar10: no folder \"/nowhere\"" + hint},
       {"a file missing",
@@ -261,6 +274,8 @@ std::vector<WrongUse> wrong_uses() {
        "Trainer: expected a first_epoch of at least 1, got 0"},
       {"a batch size of zero", [] { fit({.batch_size = 0}, images(2), images(2)); },
        "DataLoader: expected a batch_size of at least 1, got 0"},
+      {"a negative norm of gradients", [] { fit({.max_grad_norm = -0.5}, images(2), images(2)); },
+       "Trainer: expected a max_grad_norm of at least 0, got -0.5"},
       {"a learning rate that explodes",
        [] {
          auto net = small_net();

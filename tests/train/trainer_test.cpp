@@ -10,6 +10,7 @@
 #include <normnet/nn/dropout.hpp>
 #include <normnet/nn/group_norm.hpp>
 #include <normnet/nn/linear.hpp>
+#include <normnet/optim/grad_norm.hpp>
 #include <normnet/optim/sgd.hpp>
 #include <normnet/optim/step_lr.hpp>
 #include <normnet/train/trainer.hpp>
@@ -17,6 +18,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <span>
 #include <string>
 #include <tuple>
@@ -337,6 +339,18 @@ class Failing final : public Layer<float> {
   float value_;
 };
 
+/// Loses the gradient of the last batch alone: not the loss of its step, but what comes after tells.
+class LostGradient final : public Layer<float> {
+ public:
+  std::string type() const override { return "LostGradient"; }
+  Shape output_shape(const Shape& input) const override { return input; }
+  void forward(const Batch<float>& x, Batch<float>& y, const Mode&) override { y.copy_from(x); }
+  void backward(const Batch<float>&, const Batch<float>&, const Batch<float>& dy, Batch<float>& dx) override {
+    dx.copy_from(dy);
+    if (dy.images() == 10) dx.set(9, 3, 0, 0, std::numeric_limits<float>::infinity());
+  }
+};
+
 }  // namespace
 
 TEST_CASE("the search for the first layer sees what the batch met", "[train]") {
@@ -369,16 +383,6 @@ TEST_CASE("a test loss that is not finite ends the training and names its place"
 }
 
 TEST_CASE("anomaly mode finds what does not reach the loss", "[train]") {
-  // The gradient alone is lost: the loss of the next step says so, that of this one does not.
-  struct LostGradient final : Layer<float> {
-    std::string type() const override { return "LostGradient"; }
-    Shape output_shape(const Shape& input) const override { return input; }
-    void forward(const Batch<float>& x, Batch<float>& y, const Mode&) override { y.copy_from(x); }
-    void backward(const Batch<float>&, const Batch<float>&, const Batch<float>& dy, Batch<float>& dx) override {
-      dx.copy_from(dy);
-      if (dy.images() == 10) dx.set(9, 3, 0, 0, std::numeric_limits<float>::infinity());  // in the last batch
-    }
-  };
   const auto message = [](bool detect_anomaly) -> std::string {
     auto net = small_net<float>();
     net.add(LostGradient(), "last");
@@ -420,6 +424,54 @@ TEST_CASE("anomaly mode finds what does not reach the loss", "[train]") {
       trainer.fit(train_images(), test_images(), options),
       "Trainer: detect_anomaly ends the training in epoch 1, step 3, at learning rate 0.01; the first value that is "
       "not finite is the output of Failing \"last\" in the forward pass, -inf at image 19, channel 1, y 0, x 0");
+}
+
+TEST_CASE("gradients are measured and clipped on request", "[train]") {
+  struct Result {
+    std::vector<double> reported, after;
+    std::vector<Tensor<float>> state;
+  };
+  const auto train = [](std::optional<double> max_grad_norm) {
+    auto net = small_net<float>();
+    SGD<float> optimizer(net.parameters(), {.lr = 0.1});
+    Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
+    Result result;
+    auto options = silent(1);
+    options.max_grad_norm = max_grad_norm;
+    options.on_batch_end = [&](const BatchReport& report) {
+      result.reported.push_back(report.grad_norm);
+      result.after.push_back(grad_norm(net.parameters()));
+    };
+    trainer.fit(train_images(), test_images(), options);
+    for (const auto& [name, parameter] : net.parameters()) result.state.push_back(parameter->value);
+    return result;
+  };
+  const Result plain = train(std::nullopt), measured = train(std::numeric_limits<double>::infinity()), clipped = train(0.25);
+  for (const double norm : plain.reported) CHECK(std::isnan(norm));
+  CHECK(measured.reported == plain.after);
+  CHECK(measured.after == plain.after);
+  CHECK(measured.state == plain.state);
+  REQUIRE(clipped.reported.size() == 6);
+  CHECK(clipped.reported[0] == plain.after[0]);
+  for (std::size_t i = 0; i < 6; ++i) {
+    REQUIRE(clipped.reported[i] > 0.25);
+    // The scale is rounded to float once, and each gradient.
+    CHECK(clipped.after[i] == Approx(0.25 * clipped.reported[i] / (clipped.reported[i] + 1e-6)).epsilon(1.2e-7));
+  }
+  CHECK(clipped.state != plain.state);
+
+  auto net = small_net<float>();
+  net.add(LostGradient(), "last");
+  SGD<float> optimizer(net.parameters(), {.lr = 0.01});
+  Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
+  auto options = silent(1);
+  options.max_grad_norm = 1;
+  CHECK_THROWS_WITH(
+      trainer.fit(train_images(), test_images(), options),
+      Catch::Matchers::StartsWith("Trainer: the norm of the gradients became ") &&
+          Catch::Matchers::EndsWith(" in epoch 1, step 6, at learning rate 0.01; the first value that is not finite is "
+                                    "the gradient of the input of LostGradient \"last\" in the backward pass, inf at "
+                                    "image 9, channel 3, y 0, x 0"));
 }
 
 TEST_CASE("anomaly mode changes no bit", "[train]") {

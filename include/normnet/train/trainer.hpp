@@ -10,6 +10,7 @@
 #include <normnet/data/dataset.hpp>
 #include <normnet/nn/loss.hpp>
 #include <normnet/nn/sequential.hpp>
+#include <normnet/optim/grad_norm.hpp>
 #include <normnet/optim/optimizer.hpp>
 #include <normnet/optim/scheduler.hpp>
 #include <normnet/train/anomaly.hpp>
@@ -22,6 +23,7 @@
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,6 +40,8 @@ struct BatchReport {
   double batch_loss = 0;
   double running_loss = 0;  ///< over the images of this epoch so far, as the accuracy
   double running_accuracy = 0;
+  /// Of all gradients, before they are clipped; not a number unless FitOptions::max_grad_norm is given.
+  double grad_norm = std::numeric_limits<double>::quiet_NaN();
 };
 
 /// A pass over a data set: the mean loss and the accuracy (in percent) over its images, and the time that it took.
@@ -100,9 +104,13 @@ class Trainer {
     Augmentation augment{};
     Scheduler<T>* scheduler = nullptr;
     SchedulerInterval scheduler_interval = SchedulerInterval::epoch;
+    /// Scales the gradients of each batch to at most this norm, see clip_grad_norm(), and puts the norm into its report; infinity
+    /// measures alone. A norm that is not finite ends the training, as a loss does.
+    std::optional<double> max_grad_norm{};
     /// Looks at every output and gradient of every step, and ends the training with the first that is not finite, before the
     /// optimizer's step, whether it reaches the loss or not. For a search: the same bits, several times slower.
     bool detect_anomaly = false;
+    /// Called after every step; the parameters' gradients are still those of the batch.
     std::function<void(const BatchReport&)> on_batch_end{};
     /// Called after the tests of every epoch; false ends the training.
     std::function<bool(const EpochRecord&)> on_epoch_end{};
@@ -128,6 +136,9 @@ class Trainer {
   History fit(const Dataset& train, const Dataset& test, FitOptions options) {
     if (options.epochs < 0) fail("Trainer: expected at least 0 epochs, got ", options.epochs);
     if (options.first_epoch < 1) fail("Trainer: expected a first_epoch of at least 1, got ", options.first_epoch);
+    if (options.max_grad_norm && !(*options.max_grad_norm >= 0)) {
+      fail("Trainer: expected a max_grad_norm of at least 0, got ", *options.max_grad_norm);
+    }
     check_data(train, "training");
     check_data(test, "test");
     DataLoader<T> train_loader(train, {.batch_size = options.batch_size,
@@ -152,12 +163,13 @@ class Trainer {
       if (options.scheduler != nullptr && options.scheduler_interval == SchedulerInterval::step) options.scheduler->step();
       if (options.on_batch_end) options.on_batch_end(report);
     };
+    const StepOptions steps{.detect_anomaly = options.detect_anomaly, .max_grad_norm = options.max_grad_norm};
     const auto stopped = [&] { return options.stop != nullptr && *options.stop; };
     History history;
     position_ = {.epoch = options.first_epoch, .done = options.first_epoch_done};
     for (Index epoch = options.first_epoch; epoch <= last_epoch && !stopped(); ++epoch) {
       progress.begin_epoch(epoch, position_.done.metrics.images());
-      const PassResult trained = continue_epoch(train_loader, options.detect_anomaly, after_batch, stopped);
+      const PassResult trained = continue_epoch(train_loader, steps, after_batch, stopped);
       if (stopped()) break;
       const double learning_rate = position_.done.learning_rate;
       const PassResult tested = evaluate(test_loader);
@@ -188,7 +200,7 @@ class Trainer {
   /// finite.
   PassResult train_epoch(DataLoader<T>& loader, Index epoch, const std::function<void(const BatchReport&)>& after_batch = {}) {
     position_ = {.epoch = epoch};
-    return continue_epoch(loader, /*detect_anomaly=*/false, after_batch, [] { return false; });
+    return continue_epoch(loader, {}, after_batch, [] { return false; });
   }
 
   /// Tests the network on all images, in evaluation mode. Throws Error as fit() does.
@@ -201,9 +213,15 @@ class Trainer {
   EvaluationResult<T> evaluate(const Dataset& data) { return evaluate(data, EvaluateOptions{}); }
 
  private:
+  // Those of FitOptions that concern a single step.
+  struct StepOptions {
+    bool detect_anomaly = false;
+    std::optional<double> max_grad_norm{};
+  };
+
   // What is left of the epoch at position_, until stopped().
   template <class Stopped>
-  PassResult continue_epoch(DataLoader<T>& loader, bool detect_anomaly,
+  PassResult continue_epoch(DataLoader<T>& loader, const StepOptions& options,
                             const std::function<void(const BatchReport&)>& after_batch, Stopped stopped) {
     const Stopwatch stopwatch;
     const Index epoch = position_.epoch;
@@ -212,7 +230,7 @@ class Trainer {
     if (done.batches == 0) done.learning_rate = optimizer_->lr();
     net_->train();
     std::optional<AnomalyDetector<T>> detector;
-    if (detect_anomaly) detector.emplace(*net_);
+    if (options.detect_anomaly) detector.emplace(*net_);
     loader.start_epoch(epoch - 1);
     while (done.batches < loader.batches() && !stopped()) {
       const LabelledBatch<T>& batch = loader.load(done.batches);
@@ -225,6 +243,12 @@ class Trainer {
       optimizer_->zero_grad();
       net_->backward(loss_->backward());
       if (detector && detector->found()) stop("detect_anomaly ends the training", detector->found());
+      double norm = std::numeric_limits<double>::quiet_NaN();
+      if (options.max_grad_norm) {
+        norm = grad_norm(optimizer_->parameters());
+        if (!std::isfinite(norm)) stop("the norm of the gradients became " + to_text(norm), find_in(batch));
+        clip_grad_norm(optimizer_->parameters(), *options.max_grad_norm);
+      }
       optimizer_->step();
       ++done.batches;
       done.seconds = seconds_before + stopwatch.seconds();
@@ -234,7 +258,8 @@ class Trainer {
                      .images_done = done.metrics.images(),
                      .batch_loss = loss,
                      .running_loss = done.metrics.loss(),
-                     .running_accuracy = done.metrics.accuracy()});
+                     .running_accuracy = done.metrics.accuracy(),
+                     .grad_norm = norm});
       }
     }
     return {.loss = done.metrics.loss(),
