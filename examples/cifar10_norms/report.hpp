@@ -13,7 +13,12 @@
 #include <normnet/viz/font.hpp>
 
 #include <array>
+#include <cstddef>
+#include <exception>
 #include <filesystem>
+#include <fstream>
+#include <ios>
+#include <iterator>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -24,7 +29,8 @@ namespace cifar10_norms {
 /// for a single one. Each is written whole or not at all.
 class Report {
  public:
-  /// Finds the charts' font, makes the folders, and removes from them what an earlier run left and this one may not write.
+  /// Finds the charts' font, makes the folders, and removes from them what an earlier run left and this one may not write, also
+  /// half written when it was killed.
   /// Throws Error when there is no such font, or nothing can be written in a folder.
   Report(const Options& options, const Data& data)
       : options_(options), data_(data), charts_(normnet::Font::system(), data.synthetic()) {
@@ -76,19 +82,63 @@ class Report {
   /// the name of the data's folder is replaced.
   void write_results(const Results& results) const {
     const Json json = results_json(results, options_, data_);
-    normnet::write_file_atomically(options_.out / results_file,
-                                   json.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n");
+    write_json(json);
     write_report_page(json, options_.out);
   }
 
+  /// Does the work of the run after begin(). Where an error ends it, results.json and report.html say so, with what there is so
+  /// far, before it is thrown on.
+  template <class Work>
+  void watch(Results& results, Work work) const {
+    try {
+      work();
+    } catch (const std::exception& error) {
+      results.failed = error.what();
+      results.finished = false;
+      write_failed(results);
+      throw;
+    }
+  }
+
  private:
-  static constexpr const char* results_file = "results.json";
+  static constexpr const char *results_file = "results.json", *page_file = "report.html", *probe_file = "cifar10_norms.probe";
+
+  void write_json(const Json& json) const {
+    normnet::write_file_atomically(options_.out / results_file,
+                                   json.dump(2, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace) + "\n");
+  }
+
+  // The error that ended the run may be that nothing can be written.
+  void write_failed(Results& results) const {
+    drop_unbegun(results);
+    const Json json = results_json(results, options_, data_);
+    try {
+      write_json(json);
+    } catch (const normnet::Error&) {
+      mark_failed(options_.out / results_file, "\"failed\": ");
+    }
+    try {
+      write_report_page(json, options_.out);
+    } catch (const normnet::Error&) {
+      mark_failed(options_.out / page_file, "\"failed\":");
+    }
+  }
+
+  // Changes null to true after the key, which no text in JSON can hold, in the file as it is: that needs no room.
+  static void mark_failed(const std::filesystem::path& path, const std::string& key) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    const std::string contents{std::istreambuf_iterator<char>(file), {}};
+    const std::size_t place = contents.find(key + "null");
+    if (place == std::string::npos) return;
+    file.seekp(static_cast<std::streamoff>(place + key.size()));
+    file << "true";
+  }
 
   static void prepare(const std::filesystem::path& folder) {
     std::error_code error;
     std::filesystem::create_directories(folder, error);
     if (error) normnet::fail("cannot write to \"", folder.string(), "\": ", error.message());
-    const std::filesystem::path probe = folder / "cifar10_norms.probe";
+    const std::filesystem::path probe = folder / probe_file;
     normnet::write_file_atomically(probe, "");
     std::filesystem::remove(probe);
     remove_old_files(folder);
@@ -96,22 +146,26 @@ class Report {
 
   // Until this run comes to write them, they would tell of another experiment.
   static void remove_old_files(const std::filesystem::path& folder) {
-    static constexpr std::array names{results_file, "history.csv", "accuracy.png", "loss.png",    "study.csv",
-                                      "study.png",  "report.html", "samples.png",  "classes.png", "channels.png"};
-    static constexpr std::array prefixes{"accuracy_", "loss_", "misclassified_", "confusion_"};
     std::vector<std::filesystem::path> old;
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
       const std::string name = entry.path().filename().string();
-      bool ours = false;
-      for (const char* const other : names) ours = ours || name == other;
-      for (const char* const prefix : prefixes) ours = ours || (name.starts_with(prefix) && name.ends_with(".png"));
-      if (ours) old.push_back(entry.path());
+      if (is_ours(name) || is_ours(normnet::file_of_leftover(name))) old.push_back(entry.path());
     }
     for (const std::filesystem::path& path : old) {
       std::error_code error;
       std::filesystem::remove(path, error);
       if (error) normnet::fail("cannot remove \"", path.string(), "\": ", error.message());
     }
+  }
+
+  static bool is_ours(const std::string& name) {
+    static constexpr std::array names{results_file, page_file,  "history.csv", "accuracy.png", "loss.png",    "study.csv",
+                                      "study.png",  probe_file, "samples.png", "classes.png",  "channels.png"};
+    static constexpr std::array prefixes{"accuracy_", "loss_", "misclassified_", "confusion_"};
+    bool ours = false;
+    for (const char* const other : names) ours = ours || name == other;
+    for (const char* const prefix : prefixes) ours = ours || (name.starts_with(prefix) && name.ends_with(".png"));
+    return ours;
   }
 
   static std::vector<normnet::History> histories(const std::vector<ExperimentResult>& experiments) {

@@ -56,8 +56,9 @@ inline std::string json_in_html(const nlohmann::ordered_json& json) {
 }
 
 /// The whole page: what results.json says, with the pictures' bytes (PNG) by their names in results["pictures"]. What either
-/// lacks, the page leaves out. While the results say neither "finished": true nor "interrupted": true, the page
-/// loads itself again every few seconds. chart_library is the text of Chart.js; without it the curves are static.
+/// lacks, the page leaves out. While the results say neither "finished": true nor "interrupted": true, and nothing for "failed", the
+/// page loads itself again every few seconds. "failed" is the error that ended the run, or true where that did not come to be
+/// written. chart_library is the text of Chart.js; without it the curves are static.
 inline std::string report_page(const nlohmann::ordered_json& results, const std::map<std::string, std::string>& pictures,
                                std::string_view chart_library = report_page_parts::chart_library()) {
   auto picture_addresses = nlohmann::ordered_json::object();

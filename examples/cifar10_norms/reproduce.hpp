@@ -62,10 +62,7 @@ inline bool train_norm(const Options& options, const Data& data, const Norm& nor
     }
     job.checkpoints = checkpoints.of(*plan.recipe, norm.file_name() + "-seed" + seed_text);
     job.stop = stop;
-    if (!train(job, data)) {
-      if (result.runs.empty()) experiment.norms.pop_back();
-      return false;
-    }
+    if (!train(job, data)) return false;
     report.after_training(results);
     if (first_seed) report.after_first_seed(results);
   }
@@ -88,27 +85,29 @@ inline void reproduce(const Options& options, const Data& data, const std::atomi
   RunCheckpoints checkpoints(options, data);
   const Report report(options, data);
   checkpoints.begin();
-  report.begin(results);
-  for (std::size_t i = 0; i < options.plans.size(); ++i) {
-    const Plan& plan = options.plans[i];
-    std::cout << "Recipe \"" << plan.recipe->name << "\": " << plan.recipe->description << "\n";
-    if (options.plans.size() == 1) {
-      std::cout << "\nThe network with " << plan.norms.front().title() << ":\n" << networks[i].front() << std::endl;
+  report.watch(results, [&] {
+    report.begin(results);
+    for (std::size_t i = 0; i < options.plans.size(); ++i) {
+      const Plan& plan = options.plans[i];
+      std::cout << "Recipe \"" << plan.recipe->name << "\": " << plan.recipe->description << "\n";
+      if (options.plans.size() == 1) {
+        std::cout << "\nThe network with " << plan.norms.front().title() << ":\n" << networks[i].front() << std::endl;
+      }
+      results.experiments.push_back({.plan = plan});
+      for (std::size_t n = 0; n < plan.norms.size(); ++n) {
+        if (train_norm(options, data, plan.norms[n], networks[i][n], report, checkpoints, stop, results)) continue;
+        drop_unbegun(results);
+        results.interrupted = true;
+        report.write_results(results);
+        return;
+      }
+      std::cout << "\n" << result_table({results.experiments.back()}, data.synthetic()) << std::endl;
     }
-    results.experiments.push_back({.plan = plan});
-    for (std::size_t n = 0; n < plan.norms.size(); ++n) {
-      if (train_norm(options, data, plan.norms[n], networks[i][n], report, checkpoints, stop, results)) continue;
-      if (results.experiments.back().norms.empty()) results.experiments.pop_back();
-      results.interrupted = true;
-      report.write_results(results);
-      return;
-    }
-    std::cout << "\n" << result_table({results.experiments.back()}, data.synthetic()) << std::endl;
-  }
-  results.finished = true;
-  report.write_results(results);
-  checkpoints.finish();
-  if (options.plans.size() > 1) std::cout << result_table(results.experiments, data.synthetic()) << "\n";
+    results.finished = true;
+    report.write_results(results);
+    checkpoints.finish();
+    if (options.plans.size() > 1) std::cout << result_table(results.experiments, data.synthetic()) << "\n";
+  });
 }
 
 }  // namespace cifar10_norms

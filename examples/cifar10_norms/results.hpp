@@ -101,11 +101,20 @@ struct Results {
   std::string started = utc_now();
   normnet::Stopwatch stopwatch{};
   bool finished = false;
-  bool interrupted = false;  ///< by Ctrl-C or SIGTERM
+  bool interrupted = false;                          ///< by Ctrl-C or SIGTERM
+  std::optional<std::string> failed = std::nullopt;  ///< the error that ended it
   std::vector<ExperimentResult> experiments = {};
   std::optional<StudyResult> study = std::nullopt;
   std::vector<Picture> pictures = {};
 };
+
+/// Takes out the normalizations and recipes that have come to no epoch yet.
+inline void drop_unbegun(Results& results) {
+  for (ExperimentResult& experiment : results.experiments) {
+    std::erase_if(experiment.norms, [](const NormResult& result) { return result.runs.empty(); });
+  }
+  std::erase_if(results.experiments, [](const ExperimentResult& experiment) { return experiment.norms.empty(); });
+}
 
 /// Mean and sample standard deviation; without a deviation for a single value.
 struct Spread {

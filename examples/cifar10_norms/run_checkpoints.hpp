@@ -48,6 +48,12 @@ class RunCheckpoints {
     if (unfinished_) remove();
     if (keep_ == 0) return;
     lock_.emplace(folder_);
+    for (const auto& entry : std::filesystem::directory_iterator(folder_)) {
+      std::error_code ignored;  // it takes room, no more
+      if (normnet::file_of_leftover(entry.path().filename().string()) == run_file().filename()) {
+        std::filesystem::remove(entry.path(), ignored);
+      }
+    }
     Json options = Json::object();
     for (const auto& [name, value] : run_) options[name] = value;
     const Json run{{"program", "cifar10_norms"}, {"options", options}};
@@ -92,9 +98,12 @@ class RunCheckpoints {
     lock_.reset();
     std::vector<std::filesystem::path> folders{folder_}, files;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_)) {
-      const std::string name = entry.path().filename().string();
+      const std::string name = entry.path().filename().string(), leftover = normnet::file_of_leftover(name);
+      const auto is_checkpoint = [](const std::string& file) {
+        return file.starts_with("checkpoint-") && file.ends_with(".safetensors");
+      };
       if (entry.is_directory()) folders.push_back(entry.path());
-      if (name == ".lock" || (name.starts_with("checkpoint-") && name.ends_with(".safetensors"))) files.push_back(entry.path());
+      if (name == ".lock" || is_checkpoint(name) || is_checkpoint(leftover)) files.push_back(entry.path());
     }
     files.push_back(run_file());
     for (const std::filesystem::path& file : files) {

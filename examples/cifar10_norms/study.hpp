@@ -56,51 +56,53 @@ inline void study_batch_sizes(const Options& options, const Data& data, const st
   const Report report(options, data);
   checkpoints.begin();
   StudyResult& study = results.study.emplace(StudyResult{.plan = plan, .batch_sizes = options.batch_sizes});
-  report.begin(results);
-  std::cout << "Batch sizes with recipe \"" << plan.recipe->name << "\", " << plan.epochs << " epochs of " << with_commas(images)
-            << " images each; the learning rate is " << normnet::exact(plan.learning_rate) << " at " << plan.recipe->batch_size
-            << " images, in proportion elsewhere" << std::endl;
-  for (std::size_t i = options.batch_sizes.size(); i-- > 0;) {
-    const Index batch_size = options.batch_sizes[i];
-    const std::string size_text = std::to_string(batch_size);
-    for (const Norm& norm : plan.norms) {
-      for (const std::uint64_t seed : options.seeds) {
-        const std::string seed_text = std::to_string(seed);
-        normnet::History history{
-            .labels = {{"recipe", plan.recipe->name}, {"norm", norm.name}, {"batch_size", size_text}, {"seed", seed_text}}};
-        Job job = job_of(plan, norm, seed);
-        job.batch_size = batch_size;
-        job.learning_rate = learning_rate_at(plan, batch_size);
-        job.drop_last = true;
-        job.progress =
-            progress_options(options, normnet::left_aligned(norm.name, 4) + "  batch " + normnet::left_aligned(size_text, 3) +
-                                          (options.seeds.size() > 1 ? "  seed " + seed_text : ""));
-        job.after_epoch = [&](const TrainingProgress& progress) { history.epochs = progress.epochs; };
-        job.checkpoints = checkpoints.of(*plan.recipe, norm.file_name() + "-batch" + size_text + "-seed" + seed_text);
-        job.stop = stop;
-        if (!train(job, data)) {
-          results.interrupted = true;
-          report.write_results(results);
-          return;
+  report.watch(results, [&] {
+    report.begin(results);
+    std::cout << "Batch sizes with recipe \"" << plan.recipe->name << "\", " << plan.epochs << " epochs of "
+              << with_commas(images) << " images each; the learning rate is " << normnet::exact(plan.learning_rate) << " at "
+              << plan.recipe->batch_size << " images, in proportion elsewhere" << std::endl;
+    for (std::size_t i = options.batch_sizes.size(); i-- > 0;) {
+      const Index batch_size = options.batch_sizes[i];
+      const std::string size_text = std::to_string(batch_size);
+      for (const Norm& norm : plan.norms) {
+        for (const std::uint64_t seed : options.seeds) {
+          const std::string seed_text = std::to_string(seed);
+          normnet::History history{
+              .labels = {{"recipe", plan.recipe->name}, {"norm", norm.name}, {"batch_size", size_text}, {"seed", seed_text}}};
+          Job job = job_of(plan, norm, seed);
+          job.batch_size = batch_size;
+          job.learning_rate = learning_rate_at(plan, batch_size);
+          job.drop_last = true;
+          job.progress =
+              progress_options(options, normnet::left_aligned(norm.name, 4) + "  batch " + normnet::left_aligned(size_text, 3) +
+                                            (options.seeds.size() > 1 ? "  seed " + seed_text : ""));
+          job.after_epoch = [&](const TrainingProgress& progress) { history.epochs = progress.epochs; };
+          job.checkpoints = checkpoints.of(*plan.recipe, norm.file_name() + "-batch" + size_text + "-seed" + seed_text);
+          job.stop = stop;
+          if (!train(job, data)) {
+            results.interrupted = true;
+            report.write_results(results);
+            return;
+          }
+          double seconds = 0;
+          for (const normnet::EpochRecord& epoch : history.epochs) seconds += epoch.train_seconds + epoch.test_seconds;
+          study.points.push_back({.norm = norm.name,
+                                  .batch_size = batch_size,
+                                  .learning_rate = job.learning_rate,
+                                  .seed = seed,
+                                  .train_accuracy = history.last().train_accuracy,
+                                  .test_accuracy = history.last().test_accuracy,
+                                  .seconds = seconds});
+          study.histories.push_back(history);
+          report.after_study_point(results);
         }
-        double seconds = 0;
-        for (const normnet::EpochRecord& epoch : history.epochs) seconds += epoch.train_seconds + epoch.test_seconds;
-        study.points.push_back({.norm = norm.name,
-                                .batch_size = batch_size,
-                                .learning_rate = job.learning_rate,
-                                .seed = seed,
-                                .train_accuracy = history.last().train_accuracy,
-                                .test_accuracy = history.last().test_accuracy,
-                                .seconds = seconds});
-        study.histories.push_back(history);
-        report.after_study_point(results);
       }
     }
-  }
-  results.finished = true;
-  report.write_results(results);
-  checkpoints.finish();
-  std::cout << "\n" << study_table(study) << "\n";
+    results.finished = true;
+    report.write_results(results);
+    checkpoints.finish();
+    std::cout << "\n" << study_table(study) << "\n";
+  });
 }
 
 }  // namespace cifar10_norms

@@ -422,6 +422,18 @@ class Refreshes(ReportTest):
         self.browser.refresh()
         self.assertFalse(self.reloads_within(10 * REFRESH))
 
+    def test_after_an_error(self):
+        results = sample_results.stop_in_the_middle(sample_results.make_results(names=("era",)))
+        results.update(failed="cannot write <b>: No space left", resume="cifar10_norms --resume")
+        for failed, text in ((results["failed"], "cannot write <b>: No space left"), (True, "could not be written here")):
+            results["failed"] = failed
+            self.open(self.write("failed", results))
+            for part in ("Failed", text, "epoch 7 of 20", "Go on with cifar10_norms --resume"):
+                self.assertIn(part, self.find("#status").text)
+        self.be_quick()
+        self.browser.refresh()
+        self.assertFalse(self.reloads_within(10 * REFRESH))
+
     def test_not_while_it_is_paused(self):
         self.open(self.write("pause", sample_results.stop_in_the_middle(sample_results.make_results(names=("era",)))))
         self.click("#pause")

@@ -261,9 +261,19 @@ TEST_CASE("the table at the end compares with what was published at its epoch", 
 TEST_CASE("a report removes what an earlier run left, and nothing else", "[examples]") {
   const normnet::test::TemporaryFolder folder;
   const auto exists = [&](const char* file) { return std::filesystem::exists(folder / file); };
-  const std::vector<const char*> ours{"results.json",         "report.html", "study.csv",
-                                      "misclassified_xn.png", "loss_xn.png", "confusion_xn.png"};
-  const std::vector<const char*> others{"misclassified.txt", "photo.png", "accuracies.png"};
+  const std::vector<const char*> ours{"results.json",
+                                      "report.html",
+                                      "study.csv",
+                                      "misclassified_xn.png",
+                                      "loss_xn.png",
+                                      "confusion_xn.png",
+                                      ".results.json.12-3.part",
+                                      ".report.html.7-10.part",
+                                      ".accuracy_gn5.png.99-1.part",
+                                      ".cifar10_norms.probe.1-1.part"};
+  const std::vector<const char*> others{"misclassified.txt",     "photo.png",          "accuracies.png",
+                                        ".notes.12-3.part",      ".results.json.part", "results.json.12-3.part",
+                                        ".results.json.x-3.part"};
   for (const auto& files : {ours, others}) {
     for (const char* file : files) std::ofstream(folder / file) << "x";
   }
@@ -340,6 +350,60 @@ TEST_CASE("the results as JSON, from the first epoch to the end", "[examples]") 
                            "misclassified_bn.png"}) {
     CHECK(std::filesystem::exists(folder / file));
   }
+}
+
+TEST_CASE("a run that an error ends says so in its files", "[examples]") {
+  const normnet::test::TemporaryFolder folder;
+  const Options options = *parse({"--norm", "bn,gn", "--epochs", "9", "--synthetic", "--out", folder.path().string()});
+  const Data data = tiny_data();
+  const Report report(options, data);
+  const auto written = [&] { return nlohmann::json::parse(normnet::test::content(folder / "results.json")); };
+  const auto page = [&] { return normnet::test::content(folder / "report.html"); };
+
+  Results results{.version = "1.2.3", .command_line = options.command_line};
+  report.watch(results, [&] { report.begin(results); });
+  CHECK(written().at("failed") == nullptr);
+  CHECK(written().at("resume") == nullptr);
+  CHECK(page().find("\"failed\":null") != std::string::npos);
+  const auto train_and_fail = [&] {
+    results.experiments = {{.plan = options.plans.front(),
+                            .norms = {{.norm = *parse_norm("bn"), .parameters = 39490, .runs = {run_of(7, 40, 42, 3)}},
+                                      {.norm = *parse_norm("gn"), .parameters = 39490}}}};
+    normnet::fail("the \"disk\" burns");
+  };
+  CHECK_THROWS_WITH(report.watch(results, train_and_fail), "the \"disk\" burns");
+  CHECK(written().at("failed") == "the \"disk\" burns");
+  CHECK(written().at("finished") == false);
+  CHECK(written().at("resume") == options.resume_command);
+  CHECK(written().at("experiments").at(0).at("norms").size() == 1);  // the other has no epoch to show
+  CHECK(page().find("\"failed\":\"the \\\"disk\\\" burns\"") != std::string::npos);
+
+  // A disk that is too full for another file: each is told where it stands, and is otherwise as it was.
+  results = {.version = "1.2.3", .command_line = "\"failed\":null \"failed\": null"};
+  report.begin(results);
+  const nlohmann::json before = written();
+  const std::string page_before = page();
+  const auto fill_the_disk = [&] {
+    const normnet::test::FileSizeLimit full(page_before.size() - 1);
+    report.watch(results, [&]() { normnet::fail("the \"disk\" burns"); });
+  };
+  CHECK_THROWS_WITH(fill_the_disk(), "the \"disk\" burns");
+  CHECK(written().at("failed") == "the \"disk\" burns");  // there was room for this one
+  std::string expected = page_before;
+  const std::string key = "\"failed\":";
+  expected.replace(expected.find(key + "null") + key.size(), 4, "true");
+  CHECK(page() == expected);
+
+  results = {.version = "1.2.3", .command_line = ""};
+  report.begin(results);
+  const auto fill_it_more = [&] {
+    const normnet::test::FileSizeLimit full(normnet::test::content(folder / "results.json").size() - 1);
+    report.watch(results, [&]() { normnet::fail("the \"disk\" burns"); });
+  };
+  CHECK_THROWS_WITH(fill_it_more(), "the \"disk\" burns");
+  CHECK(written().at("failed") == true);
+  CHECK(written().at("version") == before.at("version"));
+  CHECK(std::distance(std::filesystem::directory_iterator(folder.path()), std::filesystem::directory_iterator()) == 5);
 }
 
 TEST_CASE("the schedules in words", "[examples]") {

@@ -171,6 +171,24 @@ mkdir -p full/checkpoints/era
 touch full/checkpoints/era/bn-seed3
 expect_error 1 'cifar10_norms: cannot make the folder "full/checkpoints/era/bn-seed3": Not a directory' "${tiny[@]}" --out full
 
+# A run that an error ends says so in its files, which no page refreshes any more; what kills have left goes.
+few=(--synthetic --limit 60 --batch-size 20)
+mkdir lost
+touch lost/.history.csv.12-3.part lost/.notes.12-3.part
+code=0
+"$program" "${few[@]}" --epochs 2 --norm bn --lr 1e30 --out lost >stdout 2>stderr || code=$?
+expect_same "exit code of a run that is lost" "$code" 1
+expect_same "lines on standard error of a run that is lost" "$(wc -l <stderr)" 1
+grep --quiet '^cifar10_norms: Trainer: the loss became nan in epoch 1, step 2, .*; the first value .* is the output of' stderr || fail "unclear error of a run that is lost: $(<stderr)"
+grep --quiet '"failed": "Trainer: the loss became nan' lost/results.json || fail "results.json does not tell of the error"
+grep --quiet '"failed":"Trainer: the loss became nan' lost/report.html || fail "report.html does not tell of the error"
+expect_same "leftovers" "$(cd lost && LC_ALL=C ls -A | grep part)" .notes.12-3.part
+grep --quiet '"failed": "cannot make the folder ' full/results.json || fail "results.json does not tell of checkpoints that fail"
+code=0
+"$program" batch-size-study --synthetic --limit 60 --norm bn --batch-sizes 20 --lr 1e30 --out lost_study >stdout 2>stderr || code=$?
+expect_same "exit code of a study that is lost" "$code" 1
+grep --quiet '"failed": "Trainer: the loss became nan' lost_study/results.json || fail "the study does not tell of the error"
+
 # The study goes on, too.
 study=(batch-size-study --synthetic --limit 60 --batch-sizes 20,30 --norm bn,gn --epochs 3)
 "$program" "${study[@]}" --out study >stdout

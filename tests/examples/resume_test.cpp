@@ -175,9 +175,19 @@ TEST_CASE("nothing takes the place of a run that has not finished", "[examples]"
     run.begin();
     CHECK_FALSE(std::filesystem::exists(ours));
     CHECK_FALSE(run.of(*find_recipe("era"), "bn-seed1")->resume);
-    std::ofstream(folder / "checkpoints" / "notes") << "x";
+    // What a kill left half written goes, too.
+    std::filesystem::create_directories(ours.parent_path());
+    const std::filesystem::path notes = folder / "checkpoints" / "notes",
+                                half = ours.parent_path() / ".checkpoint-2.safetensors.1-2.part";
+    for (const auto& path : {notes, half}) std::ofstream(path) << "x";
     run.finish();
-    CHECK(std::filesystem::exists(folder / "checkpoints" / "notes"));
+    CHECK(std::filesystem::exists(notes));
+    CHECK_FALSE(std::filesystem::exists(ours.parent_path()));
+    const std::filesystem::path half_run = folder / "checkpoints" / ".run.json.1-2.part";
+    std::ofstream(half_run) << "x";
+    checkpoints({}).begin();
+    CHECK_FALSE(std::filesystem::exists(half_run));
+    CHECK(std::filesystem::exists(notes));
   }
   std::ofstream(folder / "checkpoints" / "run.json") << "{";
   CHECK_THROWS_WITH(checkpoints({"--resume"}), "cannot read \"" + out + "/checkpoints/run.json\": it does not tell of a run");

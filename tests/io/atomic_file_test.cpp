@@ -74,6 +74,19 @@ TEST_CASE("write_file_atomically leaves the old file in a read-only folder", "[i
   CHECK(folder.entries() == 1);
 }
 
+TEST_CASE("What a crash left is known by its name", "[io]") {
+  CHECK(file_of_leftover(".history.csv.1234-5.part") == "history.csv");
+  CHECK(file_of_leftover(".a.1-2.part.30-40.part") == "a.1-2.part");
+  CHECK(file_of_leftover(detail::part_of("runs/era/results.json").filename().string()) == "results.json");
+  for (const char* other :
+       {"", ".", ".part", "history.csv", "history.csv.1234-5.part", ".history.csv.part", ".history.csv.1234.part",
+        ".history.csv.-5.part", ".history.csv.1234-.part", ".history.csv.12x4-5.part", ".history.csv.1234-5.parts",
+        ".history.csv.1234-5", ".history.csv1234-5.part", ".1234-5.part", ".-.part", ".history.csv.1234--5.part"}) {
+    INFO(other);
+    CHECK(file_of_leftover(other).empty());
+  }
+}
+
 TEST_CASE("Threads that write the same file at once leave one whole version of it", "[io]") {
   const test::TemporaryFolder folder;
   std::vector<std::string> versions;

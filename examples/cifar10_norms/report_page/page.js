@@ -117,7 +117,7 @@ function buildPage() {
   place('contents', sections.length < 2 ? [] : sections.map(section =>
     make('a', {href: `#${section.id}`}, section.querySelector('h2').textContent.replace('Recipe ', ''))));
   place('footer', footerText());
-  const ended = results.finished || results.interrupted;
+  const ended = results.finished || results.interrupted || results.failed;
   const subject = experiments.map(experiment => experiment.recipe).join(', ') || 'batch size';
   document.title = `${ended ? '' : '\u25cf '}${subject} \u00b7 normalizations on CIFAR-10`;
 

@@ -53,9 +53,11 @@ function statusLine(pauseButton) {
     return [make('span', {class: 'badge'}, 'Finished'), make('span', {}, `after ${duration(results.seconds)}${since}`)];
   }
   const now = position();
-  if (results.interrupted) {
+  if (results.interrupted || results.failed) {
+    const error = results.failed === true ? 'with an error that could not be written here' : results.failed;
     return [
-      make('span', {class: 'badge'}, 'Interrupted'),
+      make('span', {class: 'badge'}, results.failed ? 'Failed' : 'Interrupted'),
+      error && make('span', {}, error),
       now && make('span', {}, now.text),
       results.resume && make('span', {}, 'Go on with ', make('code', {}, results.resume)),
     ];

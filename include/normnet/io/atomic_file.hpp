@@ -74,6 +74,20 @@ inline bool sync_folder(const std::filesystem::path& folder) {
 
 }  // namespace detail
 
+/// The file that a crash kept from being written, given the name of what it left: "history.csv" for ".history.csv.1234-5.part"; ""
+/// for names that write_file_atomically() does not give. What is left may be removed where nobody writes that file.
+inline std::string file_of_leftover(const std::string& name) {
+  constexpr std::string_view ending = ".part", digits = "0123456789";
+  if (!name.starts_with('.') || !name.ends_with(ending)) return "";
+  std::size_t end = name.size() - ending.size();
+  for (const char before : {'-', '.'}) {  // the number of the write, then the process
+    const std::size_t last = name.find_last_not_of(digits, end - 1);
+    if (last == std::string::npos || last == 0 || last + 1 == end || name[last] != before) return "";
+    end = last;
+  }
+  return name.substr(1, end - 1);
+}
+
 /// Writes the bytes to a file. They go into a hidden file beside it that is renamed when it is whole, so that a reader never
 /// meets half a file, and a failed write leaves an existing one as it was. Where several write the same file at once, one of them
 /// wins; a crash may leave a hidden `.<file>.<process>-<number>.part`. With Durability::synced the bytes are on the disk before

@@ -151,7 +151,7 @@ class CheckpointFolder {
     for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
       const std::string name = entry->path().filename().string();
       std::error_code ignored;  // it takes room, no more
-      if (name.starts_with(concat('.', detail::checkpoint_stem)) && name.ends_with(".part")) {
+      if (file_of_leftover(name).starts_with(detail::checkpoint_stem)) {
         std::filesystem::remove(entry->path(), ignored);
       }
     }
