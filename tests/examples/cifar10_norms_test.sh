@@ -189,6 +189,24 @@ code=0
 expect_same "exit code of a study that is lost" "$code" 1
 grep --quiet '"failed": "Trainer: the loss became nan' lost_study/results.json || fail "the study does not tell of the error"
 
+# A full disk, here a limit on the size of files, costs no checkpoint, and no bit once there is room again.
+stop_at TERM 130 crowded/checkpoints/era/bn-seed3 "${run[@]}" --out crowded
+cp -r crowded/checkpoints kept
+code=0
+(
+  trap '' XFSZ
+  ulimit -f 100
+  exec "$program" "${run[@]}" --out crowded --resume
+) >stdout 2>stderr || code=$?
+expect_same "exit code on a full disk" "$code" 1
+grep --quiet '^cifar10_norms: cannot write "crowded/[^"]*": File too large$' stderr || fail "unclear error: $(<stderr)"
+expect_same "lines on standard error on a full disk" "$(wc -l <stderr)" 1
+grep --quiet '"failed": "cannot write ' crowded/results.json || fail "results.json does not tell of the full disk"
+diff --recursive kept crowded/checkpoints || fail "a full disk changed the checkpoints"
+expect_same "leftovers of a full disk" "$(find crowded -name '*.part')" ""
+"$program" "${run[@]}" --out crowded --resume >stdout
+expect_same "the bits of a run that found the disk full" "$(cut -d, -f1-9 crowded/history.csv)" "$(cut -d, -f1-9 whole/history.csv)"
+
 # The study goes on, too.
 study=(batch-size-study --synthetic --limit 60 --batch-sizes 20,30 --norm bn,gn --epochs 3)
 "$program" "${study[@]}" --out study >stdout
