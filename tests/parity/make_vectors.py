@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes tests/parity/vectors/*.json: what PyTorch computes, in double, for parity_test.cpp to compare with.
+"""Writes tests/parity/vectors/*.json: what PyTorch computes, for the tests beside it to compare with.
 
     python3 tests/parity/make_vectors.py
 
@@ -8,24 +8,18 @@ The checked-in vectors are those of PyTorch 1.13.1 on the CPU. Inputs are multip
 {"shape": [...], "data": [...]}.
 """
 import json
-import pathlib
 import zlib
 
 import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
-VECTORS = pathlib.Path(__file__).parent / "vectors"
+from shared import VECTORS, plain, write
 
 
 def grid(shape, limit=2, steps=8):
     """Random multiples of 1/steps in [-limit, limit]."""
     return torch.randint(-limit * steps, limit * steps + 1, shape).double() / steps
-
-
-def plain(tensor):
-    tensor = tensor.detach()
-    return {"shape": list(tensor.shape), "data": tensor.reshape(-1).tolist()}
 
 
 def named(tensors):
@@ -34,12 +28,6 @@ def named(tensors):
 
 def seed(name):
     torch.manual_seed(zlib.crc32(name.encode()))
-
-
-def write(name, cases):
-    """One line a case."""
-    lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
-    (VECTORS / f"{name}.json").write_text(f"[\n{lines}\n]\n")
 
 
 # Layers: forward and backward in one or more steps, gradients added up over them.
@@ -73,9 +61,9 @@ def layer_case(layer, options, shape, training=True, steps=1, limit=2, special=(
 
 
 def convolutions():
-    def conv(in_channels, out_channels, kernel_size, shape, **options):
+    def conv(in_channels, out_channels, kernel_size, shape, steps=1, **options):
         base = {"in_channels": in_channels, "out_channels": out_channels, "kernel_size": kernel_size}
-        return layer_case("Conv2d", base | options, (3, in_channels, *shape))
+        return layer_case("Conv2d", base | options, (3, in_channels, *shape), steps=steps)
 
     return [
         conv(3, 5, 3, (5, 4)),
@@ -87,6 +75,10 @@ def convolutions():
         conv(6, 4, 1, (3, 4)),
         conv(6, 3, 1, (5, 4), stride=2, groups=3),
         conv(2, 3, (1, 5), (3, 7), padding=(0, 2)),
+        conv(3, 2, 3, (4, 6), padding=(1, 0), steps=2),
+        conv(4, 6, (2, 3), (6, 5), stride=(2, 1), padding=(1, 2), dilation=(2, 1), groups=2),
+        conv(3, 6, (3, 2), (5, 7), stride=(1, 3), padding=(1, 0), dilation=(1, 2), groups=3, bias=False),
+        conv(2, 3, 2, (7, 8), stride=3),
     ]
 
 
@@ -94,6 +86,8 @@ def linear():
     return [
         layer_case("Linear", {"in_features": 7, "out_features": 5}, (3, 7), steps=2),
         layer_case("Linear", {"in_features": 6, "out_features": 4, "bias": False}, (11, 6)),
+        layer_case("Linear", {"in_features": 1, "out_features": 3}, (1, 1)),
+        layer_case("Flatten", {}, (3, 2, 2, 3)),
     ]
 
 
@@ -106,12 +100,17 @@ def pooling():
         pool("MaxPool2d", (7, 5), kernel_size=3, stride=2, padding=1),
         pool("MaxPool2d", (6, 7), kernel_size=[2, 3], stride=[1, 2], padding=[0, 1], ceil_mode=True),
         pool("MaxPool2d", (7, 6), kernel_size=2, stride=2, dilation=[3, 2]),
+        pool("MaxPool2d", (6, 7), kernel_size=[3, 2], stride=[1, 3], padding=[1, 1], dilation=[2, 1], ceil_mode=True),
+        pool("MaxPool2d", (7, 6), kernel_size=1, stride=[3, 2]),
         pool("AvgPool2d", (6, 4), kernel_size=2),
         pool("AvgPool2d", (7, 5), kernel_size=3, stride=2, padding=1),
         pool("AvgPool2d", (6, 7), kernel_size=[2, 3], stride=2, padding=[1, 1], ceil_mode=True, count_include_pad=False),
         pool("AvgPool2d", (6, 7), kernel_size=[3, 2], stride=[2, 2], padding=[1, 0], ceil_mode=True),
+        pool("AvgPool2d", (5, 6), kernel_size=[2, 3], stride=1, padding=[1, 1], count_include_pad=False),
+        pool("AvgPool2d", (7, 5), kernel_size=2, stride=[3, 2]),
         pool("AdaptiveAvgPool2d", (5, 4), output_size=1),
         pool("AdaptiveAvgPool2d", (7, 5), output_size=[3, 2]),
+        pool("AdaptiveAvgPool2d", (2, 3), output_size=[3, 4]),
     ]
 
 
@@ -124,18 +123,28 @@ def normalization():
         norm("BatchNorm2d", batch, steps=2),
         norm("BatchNorm2d", batch | {"eps": 0.01, "momentum": 0.3}, (9, 4, 2, 1)),
         norm("BatchNorm2d", batch, training=False),
+        norm("BatchNorm2d", {"num_features": 2, "momentum": 0.25}, (5, 2, 2, 1), steps=6),
+        norm("BatchNorm2d", {"num_features": 2, "momentum": 0.0}, (3, 2, 2, 1)),
+        norm("BatchNorm2d", {"num_features": 2, "momentum": 1.0}, (1, 2, 2, 3), steps=2),
         norm("BatchNorm2d", batch | {"affine": False}),
+        norm("BatchNorm2d", batch | {"affine": False, "eps": 0.25}, training=False),
         norm("BatchNorm2d", batch | {"track_running_stats": False}, training=False),
         norm("GroupNorm", group, steps=2),
         norm("GroupNorm", group | {"num_groups": 1, "eps": 0.01}),
         norm("GroupNorm", group | {"num_groups": 4, "affine": False}, training=False),
+        norm("GroupNorm", {"num_groups": 2, "num_channels": 6}, (5, 6)),
         norm("LayerNorm", {"normalized_shape": [4, 3, 2]}, steps=2),
         norm("LayerNorm", {"normalized_shape": [4, 3, 2], "elementwise_affine": False}),
         norm("LayerNorm", {"normalized_shape": [6], "eps": 0.01}, (5, 6)),
+        norm("LayerNorm", {"normalized_shape": [3, 2], "eps": 0.01}, (3, 2, 3, 2), training=False),
+        norm("LayerNorm", {"normalized_shape": [4], "eps": 0.01}, (3, 2, 2, 4)),
+        norm("LayerNorm", {"normalized_shape": [6], "elementwise_affine": False}, (1, 6)),
         norm("InstanceNorm2d", {"num_features": 4}),
         norm("InstanceNorm2d", {"num_features": 4, "affine": True}, steps=2),
         norm("InstanceNorm2d", {"num_features": 4, "affine": True, "track_running_stats": True}, steps=2),
         norm("InstanceNorm2d", {"num_features": 4, "track_running_stats": True}, training=False),
+        norm("InstanceNorm2d", {"num_features": 2, "affine": True, "track_running_stats": True}, (3, 2, 3, 2), training=False),
+        norm("InstanceNorm2d", {"num_features": 2, "eps": 0.01, "momentum": 0.25, "track_running_stats": True}, (3, 2, 2, 2), steps=4),
     ]
 
 
@@ -160,6 +169,8 @@ def activations():
         activation("LogSoftmax", dim=1),
         layer_case("Softmax", {"dim": 1}, (5, 4), limit=7),
         layer_case("LogSoftmax", {"dim": 1}, (5, 4), limit=7),
+        layer_case("Dropout", {"p": 0.0}, (3, 2, 2, 3)),
+        layer_case("Dropout", {"p": 0.5}, (3, 2, 2, 3), training=False),
     ]
 
 
@@ -214,9 +225,11 @@ def sgd_case(options, l1_penalty=0.0):
 def sgd():
     return [
         sgd_case({"lr": 0.1}),
+        sgd_case({"lr": 0.1, "weight_decay": 0.125}),
         sgd_case({"lr": 0.05, "momentum": 0.9}),
         sgd_case({"lr": 0.05, "momentum": 0.9, "dampening": 0.25, "weight_decay": 0.125}),
         sgd_case({"lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.125}),
+        sgd_case({"lr": 0.05, "momentum": 0.9, "nesterov": True}, l1_penalty=0.03125),
         sgd_case({"lr": 0.05, "momentum": 0.5}, l1_penalty=0.03125),
     ]
 
@@ -248,6 +261,7 @@ def schedules():
         one_cycle(),
         one_cycle(anneal_strategy="linear", cycle_momentum=False),
         one_cycle(pct_start=0.25, div_factor=10.0, final_div_factor=100.0, base_momentum=0.8, max_momentum=0.9),
+        one_cycle(pct_start=0.1, cycle_momentum=False),
         one_cycle(three_phase=True),
         one_cycle(three_phase=True, pct_start=0.45, anneal_strategy="linear"),
     ]

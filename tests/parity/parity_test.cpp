@@ -1,6 +1,7 @@
 // normnet against PyTorch, in double: every layer, loss, optimizer and schedule, and small networks in training.
 //
 // tests/parity/make_vectors.py wrote the files in tests/parity/vectors.
+#include "parity/shared.hpp"
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 
@@ -10,6 +11,8 @@
 #include <normnet/nn/batch_norm2d.hpp>
 #include <normnet/nn/conv2d.hpp>
 #include <normnet/nn/cross_entropy_loss.hpp>
+#include <normnet/nn/dropout.hpp>
+#include <normnet/nn/flatten.hpp>
 #include <normnet/nn/group_norm.hpp>
 #include <normnet/nn/instance_norm2d.hpp>
 #include <normnet/nn/layer_norm.hpp>
@@ -27,7 +30,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include <fstream>
 #include <functional>
 #include <map>
 #include <memory>
@@ -36,24 +38,11 @@
 
 using namespace normnet;
 using test::max_relative_difference;
+using test::tensor;
+using test::vectors;
 using Json = nlohmann::json;
 
 namespace {
-
-Json vectors(const std::string& name) {
-  const std::string path = NORMNET_TESTS_DIR "/parity/vectors/" + name + ".json";
-  std::ifstream file(path);
-  INFO("reading " << path);
-  REQUIRE(file.good());
-  const Json cases = Json::parse(file);
-  REQUIRE(!cases.empty());
-  return cases;
-}
-
-Tensor<double> tensor(const Json& json) {
-  return Tensor<double>(Shape(json.at("shape").get<std::vector<Index>>()),
-                        std::span<const double>(json.at("data").get<std::vector<double>>()));
-}
 
 // Parameters and buffers by name; files and model must name the same ones.
 template <class Named>
@@ -172,7 +161,9 @@ LayerPointer make_layer(const std::string& type, const Json& options) {
       {"Softplus",
        [](const Json& o) { return std::make_unique<Softplus<double>>(o.value("beta", 1.0), o.value("threshold", 20.0)); }},
       {"Softmax", without_options<Softmax<double>>},
-      {"LogSoftmax", without_options<LogSoftmax<double>>}};
+      {"LogSoftmax", without_options<LogSoftmax<double>>},
+      {"Dropout", [](const Json& o) { return std::make_unique<Dropout<double>>(o.at("p").get<double>()); }},
+      {"Flatten", without_options<Flatten<double>>}};
   return makers.at(type)(options);
 }
 
@@ -290,10 +281,14 @@ Sequential<double> grouped_network() {
 
 }  // namespace
 
-TEST_CASE("Convolutions are PyTorch's, by both algorithms") {
+TEST_CASE("Convolutions are PyTorch's, by every algorithm") {
   for (const Json& c : vectors("convolutions")) {
     for (const ConvAlgorithm algorithm : {ConvAlgorithm::direct, ConvAlgorithm::im2col, ConvAlgorithm::automatic}) {
       check_layer(conv2d(c.at("options"), algorithm), c, exact);
+    }
+    const Json& o = c.at("options");
+    if (pair(o, "kernel_size") == 3 && pair(o, "stride", 1) == 1 && pair(o, "dilation", 1) == 1) {
+      check_layer(conv2d(o, ConvAlgorithm::winograd), c, rounding);
     }
   }
 }
