@@ -3,6 +3,9 @@
 
     python3 tests/parity/make_vectors.py
 
+Here are single layers, losses, optimizers, schedules and small networks, in double, for parity_test.cpp; recipes.py has the
+networks of the recipes.
+
 The checked-in vectors are those of PyTorch 1.13.1 on the CPU. Inputs are multiples of 1/8 (weights of the trained network: of
 1/64), short in print and full of ties and zeros, where conventions show; results carry all 17 digits. A tensor is
 {"shape": [...], "data": [...]}.
@@ -14,6 +17,7 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
+from recipes import recipes
 from shared import VECTORS, plain, write
 
 
@@ -144,7 +148,7 @@ def normalization():
         norm("InstanceNorm2d", {"num_features": 4, "affine": True, "track_running_stats": True}, steps=2),
         norm("InstanceNorm2d", {"num_features": 4, "track_running_stats": True}, training=False),
         norm("InstanceNorm2d", {"num_features": 2, "affine": True, "track_running_stats": True}, (3, 2, 3, 2), training=False),
-        norm("InstanceNorm2d", {"num_features": 2, "eps": 0.01, "momentum": 0.25, "track_running_stats": True}, (3, 2, 2, 2), steps=4),
+        norm("InstanceNorm2d", {"num_features": 2, "momentum": 0.25, "track_running_stats": True}, (3, 2, 2, 2), steps=4),
     ]
 
 
@@ -346,5 +350,5 @@ def trajectory():
 if __name__ == "__main__":
     torch.set_num_threads(1)  # PyTorch's sums depend on it
     VECTORS.mkdir(exist_ok=True)
-    for group in (convolutions, linear, pooling, normalization, activations, losses, sgd, schedules, trajectory):
+    for group in (convolutions, linear, pooling, normalization, activations, losses, sgd, schedules, trajectory, recipes):
         write(group.__name__, group())
