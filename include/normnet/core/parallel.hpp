@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <type_traits>
 #include <vector>
 
 #ifdef _OPENMP
@@ -16,12 +17,6 @@ namespace normnet {
 
 namespace detail {
 inline std::atomic<int> requested_threads{0};  // 0: as many as OpenMP offers
-
-// What is left of a thread's part of a loop.
-struct alignas(64) Share {
-  std::atomic<Index> next;
-  Index end;
-};
 }  // namespace detail
 
 /// The threads that parallel loops use from now on; 0 returns to the default, all that OpenMP offers (OMP_NUM_THREADS).
@@ -44,12 +39,27 @@ inline int num_threads() {
 /// Below this many vector operations a loop costs less than waking threads for it.
 inline constexpr Index parallel_threshold = 8192;
 
-/// Calls f(i) for every i in [0, count), on several threads when count * cost, in vector operations, is worth it.
-/// Each thread begins with its own share of neighbouring i, so that successive loops over the blocks of a batch find them in its
-/// cache; when it is done, it helps the others with theirs, for on a shared machine some are slower.
-/// The calls must not depend on each other. An exception from f is rethrown here; of several, that of the smallest i.
-template <class F>
-void parallel_for(Index count, Index cost, F&& f) {
+namespace detail {
+
+// The body of a loop, whatever its type: the loop itself is compiled once, and so is each body, not once for one thread and again
+// for several.
+struct LoopBody {
+  const void* body;
+  void (*call)(const void* body, Index i);
+};
+
+template <class Body>
+void call_body(const void* body, Index i) {
+  (**static_cast<Body* const*>(body))(i);
+}
+
+// What is left of a thread's part of a loop.
+struct alignas(64) Share {
+  std::atomic<Index> next;
+  Index end;
+};
+
+inline void run_loop(Index count, Index cost, const LoopBody& f) {
 #ifdef _OPENMP
   const int threads = static_cast<int>(std::min<Index>(num_threads(), count));
   if (threads > 1 && count * cost >= parallel_threshold && !omp_in_parallel()) {
@@ -67,7 +77,7 @@ void parallel_for(Index count, Index cost, F&& f) {
         detail::Share& share = shares[static_cast<std::size_t>((self + k) % threads)];
         for (Index i = share.next++; i < share.end; i = share.next++) {
           try {
-            f(i);
+            f.call(f.body, i);
           } catch (...) {
 #pragma omp critical(normnet_parallel_for)
             if (i < failed) {
@@ -83,7 +93,19 @@ void parallel_for(Index count, Index cost, F&& f) {
   }
 #endif
   (void)cost;
-  for (Index i = 0; i < count; ++i) f(i);
+  for (Index i = 0; i < count; ++i) f.call(f.body, i);
+}
+
+}  // namespace detail
+
+/// Calls f(i) for every i in [0, count), on several threads when count * cost, in vector operations, is worth it.
+/// Each thread begins with its own share of neighbouring i, so that successive loops over the blocks of a batch find them in its
+/// cache; when it is done, it helps the others with theirs, for on a shared machine some are slower.
+/// The calls must not depend on each other. An exception from f is rethrown here; of several, that of the smallest i.
+template <class F>
+void parallel_for(Index count, Index cost, F&& f) {
+  auto* const body = &f;
+  detail::run_loop(count, cost, {&body, &detail::call_body<std::remove_reference_t<F>>});
 }
 
 /// Calls f(i, j) for every i in [0, outer) and j in [0, inner), as parallel_for does.
