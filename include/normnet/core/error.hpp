@@ -23,10 +23,8 @@ namespace detail {
 class Printable {
  public:
   template <class V>
-  Printable(const V& value)
-      : value_(&value), print_([](std::ostream& out, const void* printed) { out << *static_cast<const V*>(printed); }) {}
-  Printable(const char* text)
-      : value_(text), print_([](std::ostream& out, const void* printed) { out << static_cast<const char*>(printed); }) {}
+  Printable(const V& value) : value_(&value), print_(&print<V>) {}
+  Printable(const char* text) : value_(text), print_(&print_text) {}
 
   friend std::ostream& operator<<(std::ostream& out, const Printable& p) {
     p.print_(out, p.value_);
@@ -34,6 +32,12 @@ class Printable {
   }
 
  private:
+  template <class V>
+  static void print(std::ostream& out, const void* value) {
+    out << *static_cast<const V*>(value);
+  }
+  static void print_text(std::ostream& out, const void* text) { out << static_cast<const char*>(text); }
+
   const void* value_;
   void (*print_)(std::ostream&, const void*);
 };
@@ -43,6 +47,8 @@ inline std::string print_all(std::initializer_list<Printable> values) {
   for (const Printable& value : values) out << value;
   return out.str();
 }
+
+[[noreturn]] inline void throw_error(std::initializer_list<Printable> values) { throw Error(print_all(values)); }
 
 }  // namespace detail
 
@@ -55,7 +61,7 @@ std::string concat(const Args&... args) {
 /// Throws Error with the concatenated arguments as its message.
 template <class... Args>
 [[noreturn]] void fail(const Args&... args) {
-  throw Error(detail::print_all({args...}));
+  detail::throw_error({args...});
 }
 
 }  // namespace normnet

@@ -38,11 +38,11 @@ class Sequential final : public BlockLayer<T> {
   /// building. Throws Error when the name is taken or holds a dot.
   template <std::derived_from<Layer<T>> L>
   Sequential& add(L layer, std::string name = "") & {
-    return add(std::unique_ptr<Layer<T>>(std::make_unique<L>(std::move(layer))), std::move(name));
+    return add(owned(std::move(layer)), std::move(name));
   }
   template <std::derived_from<Layer<T>> L>
   Sequential&& add(L layer, std::string name = "") && {
-    return std::move(add(std::unique_ptr<Layer<T>>(std::make_unique<L>(std::move(layer))), std::move(name)));
+    return std::move(add(owned(std::move(layer)), std::move(name)));
   }
   Sequential& add(std::unique_ptr<Layer<T>> layer, std::string name = "") & {
     if (name.empty()) name = std::to_string(size());
@@ -261,6 +261,12 @@ class Sequential final : public BlockLayer<T> {
 
  private:
   static constexpr std::uint64_t pass_stream = ~std::uint64_t{0};  // apart from the streams of the layers' positions
+
+  // Without std::make_unique, whose pointer has a type of its own for each layer: those took longer to compile than all else here.
+  template <class L>
+  static std::unique_ptr<Layer<T>> owned(L layer) {
+    return std::unique_ptr<Layer<T>>(new L(std::move(layer)));
+  }
 
   // Shapes and slots, when the model meets an input of another shape.
   void plan(const Shape& input) {

@@ -128,7 +128,7 @@ class Trainer {
   /// Keeps references to the network and to the optimizer of its parameters.
   template <std::derived_from<Loss<T>> L>
   Trainer(Sequential<T>& net, Optimizer<T>& optimizer, L loss)
-      : net_(&net), optimizer_(&optimizer), loss_(std::make_unique<L>(std::move(loss))) {}
+      : net_(&net), optimizer_(&optimizer), loss_(new L(std::move(loss))) {}
 
   /// Trains, and returns the epochs that it has finished. Throws Error on options without sense, an empty data set, a network
   /// that does not fit its images or has fewer outputs than classes, and when the loss of a batch, or of the tests, is not finite:
