@@ -12,6 +12,7 @@
 #include <normnet/core/random.hpp>
 #include <normnet/core/shape.hpp>
 #include <normnet/core/stopwatch.hpp>
+#include <normnet/core/task.hpp>
 #include <normnet/core/tensor.hpp>
 #include <normnet/data/cifar10.hpp>
 #include <normnet/data/data_loader.hpp>

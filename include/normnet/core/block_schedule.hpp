@@ -3,9 +3,9 @@
 
 #include <normnet/core/parallel.hpp>
 #include <normnet/core/shape.hpp>
+#include <normnet/core/task.hpp>
 
 #include <algorithm>
-#include <functional>
 #include <utility>
 #include <vector>
 
@@ -32,27 +32,16 @@ class BlockSchedule {
 
   /// work(block, part) for every block and every part in [0, parts), which do not depend on each other. The cost of one such call
   /// is in vector operations.
-  template <class Work>
-  void each_block(Index parts, Index cost, Work work) {
-    add({parts, 0, cost, std::move(work), nullptr});
-  }
+  void each_block(Index parts, Index cost, Task<Index, Index> work) { add({parts, 0, cost, std::move(work), nullptr}); }
 
   /// The same for steps whose parts are equal shares of the channels, in their order: part p of P reads and writes the channels
   /// [p C / P, (p + 1) C / P) of its batches and no others.
-  template <class Work>
-  void each_share(Index channels, Index parts, Index cost, Work work) {
+  void each_share(Index channels, Index parts, Index cost, Task<Index, Index> work) {
     add({parts, channels, cost, std::move(work), nullptr});
   }
 
-  /// The same for one channel a part.
-  template <class Work>
-  void each_channel(Index channels, Index cost, Work work) {
-    add({channels, channels, cost, std::move(work), nullptr});
-  }
-
-  /// The same, and finish(channel) once, when work(block, channel) is done for all blocks.
-  template <class Work, class Finish>
-  void each_channel(Index channels, Index cost, Work work, Finish finish) {
+  /// The same for one channel a part; and finish(channel) once, when work(block, channel) is done for all blocks.
+  void each_channel(Index channels, Index cost, Task<Index, Index> work, Task<Index> finish = nullptr) {
     add({channels, channels, cost, std::move(work), std::move(finish)});
   }
 
@@ -68,14 +57,10 @@ class BlockSchedule {
   void separate() { separated_ = true; }
 
   /// work() once, some time after the steps so far are through all blocks; not before what was added so earlier.
-  template <class Work>
-  void at_end(Work work) {
-    runs_.back().at_end.emplace_back(std::move(work));
-  }
+  void at_end(Task<> work) { runs_.back().at_end.push_back(std::move(work)); }
 
   /// work() once, between all that was added so far and all that will be.
-  template <class Work>
-  void then(Work work) {
+  void then(Task<> work) {
     at_end(std::move(work));
     runs_.emplace_back();
   }
@@ -103,8 +88,8 @@ class BlockSchedule {
     Index parts;
     Index channels;  // that the parts are equal shares of; 0 if they are not
     Index cost;
-    std::function<void(Index block, Index part)> work;
-    std::function<void(Index part)> finish;  // null if the step has none
+    Task<Index, Index> work;  // of a block and a part
+    Task<Index> finish;       // of a part; null if the step has none
   };
 
   // Steps that take a block in so many pieces together: all steps the first piece, all steps the second, ...
@@ -114,7 +99,7 @@ class BlockSchedule {
 
     // Calls f for every part of a step that belongs to a piece.
     template <class F>
-    void for_parts(const Step& step, Index piece, F f) const {
+    void for_parts(const Step& step, Index piece, const F& f) const {
       const Index at_once = step.parts / pieces;
       for (Index part = piece * at_once; part < (piece + 1) * at_once; ++part) f(part);
     }
@@ -127,7 +112,8 @@ class BlockSchedule {
 
     void run_piece(Index piece, Index blocks) const {
       for (auto first = steps.begin(); first != steps.end();) {
-        const auto finishing = std::find_if(first, steps.end(), [](const Step& step) { return step.finish != nullptr; });
+        auto finishing = first;
+        while (finishing != steps.end() && finishing->finish == nullptr) ++finishing;
         const auto last = finishing == steps.end() ? finishing : finishing + 1;
         for (Index block = 0; block < blocks; ++block) {
           for (auto step = first; step != last; ++step) {
@@ -143,7 +129,7 @@ class BlockSchedule {
   struct Run {
     std::vector<Stretch> stretches;
     bool by_channels = false;  // then it has one stretch
-    std::vector<std::function<void()>> at_end;
+    std::vector<Task<>> at_end;
     std::size_t at_end_before = 0;  // how many of those were there when the last stretch began
 
     Index cost() const {
@@ -187,8 +173,8 @@ class BlockSchedule {
   bool joins_last_stretch(const Step& step) const {
     const auto& stretches = runs_.back().stretches;
     if (step.channels == 0 || stretches.empty() || stretches.back().steps.back().channels != step.channels) return false;
-    const auto [fewer, more] = std::minmax(stretches.back().pieces, step.parts);
-    return more % fewer == 0;
+    const Index pieces = stretches.back().pieces;
+    return pieces % step.parts == 0 || step.parts % pieces == 0;
   }
 
   // A run of its own for the last stretch, if that is to go by channels, too, and nothing else waits for its end already.

@@ -4,6 +4,8 @@
 #include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/average_pool.hpp>
 
+#include <utility>
+
 namespace normnet::inline NORMNET_ABI {
 
 /// The averages over H' x W' windows that cover each channel, of sizes as equal as can be:
@@ -33,16 +35,16 @@ class AdaptiveAvgPool2d : public BlockLayer<T> {
   Keeps keeps_for_backward() const override { return Keeps::nothing; }
 
   void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
-    const auto work = [&, rows = windows(x.height(), output_size_.height), columns = windows(x.width(), output_size_.width)](
-                          Index block, Index c) { kernels::average_pool_forward(rows, columns, x, y, block, c); };
-    schedule.each_channel(x.channels(), x.plane(), work);
+    auto work = [&, rows = windows(x.height(), output_size_.height), columns = windows(x.width(), output_size_.width)](
+                    Index block, Index c) { kernels::average_pool_forward(rows, columns, x, y, block, c); };
+    schedule.each_channel(x.channels(), x.plane(), std::move(work));
   }
 
   /// dx[n, c, p, q] = sum, over the windows that cover the pixel, of dy over the window's size.
   void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
-    const auto work = [&, dx, rows = windows(x.height(), output_size_.height), columns = windows(x.width(), output_size_.width)](
-                          Index block, Index c) { kernels::average_pool_backward(rows, columns, dy, *dx, block, c); };
-    schedule.each_channel(x.channels(), x.plane(), work);
+    auto work = [&, dx, rows = windows(x.height(), output_size_.height), columns = windows(x.width(), output_size_.width)](
+                    Index block, Index c) { kernels::average_pool_backward(rows, columns, dy, *dx, block, c); };
+    schedule.each_channel(x.channels(), x.plane(), std::move(work));
   }
 
  private:

@@ -4,6 +4,8 @@
 #include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/average_pool.hpp>
 
+#include <utility>
+
 namespace normnet::inline NORMNET_ABI {
 
 /// The average over a window of each channel:
@@ -41,20 +43,18 @@ class AvgPool2d final : public BlockLayer<T> {
   Keeps keeps_for_backward() const override { return Keeps::nothing; }
 
   void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
-    const auto work = [&, rows = counted(geometry_.row_windows(x.height())),
-                       columns = counted(geometry_.column_windows(x.width()))](Index block, Index c) {
-      kernels::average_pool_forward(rows, columns, x, y, block, c);
-    };
-    schedule.each_channel(x.channels(), x.plane(), work);
+    auto work = [&, rows = counted(geometry_.row_windows(x.height())), columns = counted(geometry_.column_windows(x.width()))](
+                    Index block, Index c) { kernels::average_pool_forward(rows, columns, x, y, block, c); };
+    schedule.each_channel(x.channels(), x.plane(), std::move(work));
   }
 
   /// dx[n, c, p, q] = sum of dy / D over the windows that cover the pixel.
   void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
-    const auto work = [&, dx, rows = counted(geometry_.row_windows(x.height())),
-                       columns = counted(geometry_.column_windows(x.width()))](Index block, Index c) {
+    auto work = [&, dx, rows = counted(geometry_.row_windows(x.height())),
+                 columns = counted(geometry_.column_windows(x.width()))](Index block, Index c) {
       kernels::average_pool_backward(rows, columns, dy, *dx, block, c);
     };
-    schedule.each_channel(x.channels(), x.plane(), work);
+    schedule.each_channel(x.channels(), x.plane(), std::move(work));
   }
 
  private:

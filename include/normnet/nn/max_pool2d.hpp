@@ -5,6 +5,7 @@
 #include <normnet/nn/kernels/pool_geometry.hpp>
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 namespace normnet::inline NORMNET_ABI {
@@ -49,8 +50,8 @@ class MaxPool2d final : public BlockLayer<T> {
   Keeps keeps_for_backward() const override { return Keeps::both; }
 
   void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
-    const auto work = [&, tiles = tiles_by_two(x, y), rows = geometry_.row_windows(x.height()),
-                       columns = geometry_.column_windows(x.width())](Index block, Index c) {
+    auto work = [&, tiles = tiles_by_two(x, y), rows = geometry_.row_windows(x.height()),
+                 columns = geometry_.column_windows(x.width())](Index block, Index c) {
       for (Index i = 0; i < y.height(); ++i) {
         const PoolWindow& row = rows[static_cast<std::size_t>(i)];
         const Pack<T>* in = x.row(block, c, row.first);
@@ -65,15 +66,15 @@ class MaxPool2d final : public BlockLayer<T> {
         }
       }
     };
-    schedule.each_channel(x.channels(), x.plane(), work);
+    schedule.each_channel(x.channels(), x.plane(), std::move(work));
   }
 
   /// dx is the sum of dy over the windows in which the pixel is the first, row by row, to hold the greatest value: PyTorch's
   /// choice. It is found again by comparing x with y.
   void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
                          BlockSchedule& schedule) override {
-    const auto work = [&, dx, tiles = tiles_by_two(x, y), rows = geometry_.row_windows(x.height()),
-                       columns = geometry_.column_windows(x.width())](Index block, Index c) {
+    auto work = [&, dx, tiles = tiles_by_two(x, y), rows = geometry_.row_windows(x.height()),
+                 columns = geometry_.column_windows(x.width())](Index block, Index c) {
       if (tiles) return backward_by_two(x, y, dy, *dx, block, c);
       for (Index p = 0; p < dx->height(); ++p) std::fill_n(dx->row(block, c, p), dx->width(), Pack<T>(T(0)));
       for (Index i = 0; i < y.height(); ++i) {
@@ -93,7 +94,7 @@ class MaxPool2d final : public BlockLayer<T> {
         }
       }
     };
-    schedule.each_channel(x.channels(), 2 * x.plane(), work);
+    schedule.each_channel(x.channels(), 2 * x.plane(), std::move(work));
   }
 
  private:
