@@ -88,8 +88,7 @@ class Batch {
     const Layout layout(std::move(shape), halo);
     const bool same_planes = layout.same_planes(layout_) && !shares_memory();
     if (!same_planes || layout.packs() > static_cast<Index>(packs_.size())) {
-      packs_.clear();
-      packs_.resize(static_cast<std::size_t>(layout.packs()), Pack<T>(T(0)));
+      packs_.assign(static_cast<std::size_t>(layout.packs()), Pack<T>(T(0)));
     }
     layout_ = layout;
     memory_ = packs_.data();
@@ -101,7 +100,7 @@ class Batch {
   void share(Shape shape, Halo halo, Pack<T>* memory, Index block_stride) {
     layout_ = Layout(std::move(shape), halo);
     layout_.block_stride = block_stride;
-    packs_ = {};
+    packs_ = decltype(packs_)();
     memory_ = memory;
   }
 

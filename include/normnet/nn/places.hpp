@@ -15,9 +15,13 @@ namespace normnet::inline NORMNET_ABI {
 /// last are the caller's; those that a layer writes in place are one slot.
 template <class T>
 struct Places {
+  struct Slot {
+    Halo halo;
+    Batch<T> storage;  // of no use in the caller's
+  };
+
   std::vector<std::size_t> slot;  // of each place
-  std::vector<Halo> halo;         // of each slot
-  std::vector<Batch<T>> storage;  // of each slot, but for the caller's
+  std::vector<Slot> slots;
   /// Whether feature maps are read by the next layer alone. They share two memories in turn then: block after block, so that one is
   /// still in the cache when its memory is written again.
   bool in_turn = false;
@@ -28,9 +32,9 @@ struct Places {
 
   /// The feature map of a place, between those of the caller.
   const Batch<T>& at(std::size_t place, const Batch<T>& first, const Batch<T>& last) const {
-    return slot[place] == slot.front() ? first : slot[place] == slot.back() ? last : storage[slot[place]];
+    return slot[place] == slot.front() ? first : slot[place] == slot.back() ? last : slots[slot[place]].storage;
   }
-  Batch<T>& writable(std::size_t place, Batch<T>& last) { return slot[place] == slot.back() ? last : storage[slot[place]]; }
+  Batch<T>& writable(std::size_t place, Batch<T>& last) { return slot[place] == slot.back() ? last : slots[slot[place]].storage; }
 
   /// Takes the shapes of all places. Throws Error when they do not fit the memory; no shape is taken then.
   void reset(const std::vector<Shape>& shapes) {
@@ -39,7 +43,8 @@ struct Places {
       share_memory(shapes);
     } else {
       for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
-        if (!is_callers(place)) storage[slot[place]].reset(shapes[place], halo[slot[place]]);
+        Slot& at = slots[slot[place]];
+        if (!is_callers(place)) at.storage.reset(shapes[place], at.halo);
       }
     }
     input = shapes.front();
@@ -53,8 +58,8 @@ struct Places {
   void schedule_change(std::size_t place, bool again, BlockSchedule& schedule) {
     if (!in_turn) return;
     if (again) schedule.separate();
-    if (is_callers(place) || halo[slot[place]] == Halo{}) return;
-    Batch<T>& batch = storage[slot[place]];
+    if (is_callers(place) || slots[slot[place]].halo == Halo{}) return;
+    Batch<T>& batch = slots[slot[place]].storage;
     const Index packs = batch.channels() * (batch.channel_stride() - batch.plane());
     schedule.each_block(1, packs, [&batch](Index block, Index) { batch.clear_border(block); });
   }
@@ -62,7 +67,7 @@ struct Places {
   /// The memory of all places but the caller's.
   std::size_t bytes() const {
     std::size_t bytes = 0;
-    for (const auto& batch : storage) bytes += batch.bytes();
+    for (const Slot& at : slots) bytes += at.storage.bytes();
     for (const auto& packs : memory) bytes += packs.size() * sizeof(Pack<T>);
     return bytes;
   }
@@ -72,7 +77,7 @@ struct Places {
     std::array<Index, 2> of_block{};
     for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
       Index& most = of_block[slot[place] % 2];
-      if (!is_callers(place)) most = std::max(most, Batch<T>::packs_of_block(shapes[place], halo[slot[place]]));
+      if (!is_callers(place)) most = std::max(most, Batch<T>::packs_of_block(shapes[place], slots[slot[place]].halo));
     }
     const auto blocks = static_cast<std::size_t>((shapes.front()[0] + Batch<T>::lanes - 1) / Batch<T>::lanes);
     for (std::size_t i = 0; i < 2; ++i) {
@@ -81,7 +86,7 @@ struct Places {
     }
     for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
       const std::size_t s = slot[place];
-      if (!is_callers(place)) storage[s].share(shapes[place], halo[s], memory[s % 2].data(), of_block[s % 2]);
+      if (!is_callers(place)) slots[s].storage.share(shapes[place], slots[s].halo, memory[s % 2].data(), of_block[s % 2]);
     }
   }
 };

@@ -55,7 +55,9 @@ class Sequential final : public BlockLayer<T> {
     layer->watch(watcher_);
     layers_.push_back(std::move(layer));
     shapes_.clear();
-    kept_ = inferred_ = gradients_ = {};
+    kept_ = {};
+    inferred_ = {};
+    gradients_ = {};
     caller_input_ = nullptr;
     return *this;
   }
@@ -194,7 +196,7 @@ class Sequential final : public BlockLayer<T> {
     }
     const auto& slot = gradients_.slot;
     const auto writable = [&](std::size_t place) -> Batch<T>& {
-      return slot[place] == slot.front() ? *dx : gradients_.storage[slot[place]];
+      return slot[place] == slot.front() ? *dx : gradients_.slots[slot[place]].storage;
     };
     bool changed_place = false;
     for (std::size_t i = layers_.size(); i-- > lowest;) {
@@ -299,16 +301,15 @@ class Sequential final : public BlockLayer<T> {
 
   template <class Shares>
   Places<T> make_places(Shares shares, Halo (Layer<T>::*halo)() const, std::size_t reads) const {
-    Places<T> places{.slot = {0}, .halo = {Halo{}}, .storage = {}, .memory = {}, .input = {0}};
+    Places<T> places;
+    places.input = {0};
+    places.slot.push_back(0);
+    for (std::size_t i = 0; i < layers_.size(); ++i) places.slot.push_back(places.slot.back() + (shares(i) ? 0 : 1));
+    places.slots.resize(places.slot.back() + 1);
     for (std::size_t i = 0; i < layers_.size(); ++i) {
-      if (!shares(i)) places.halo.emplace_back();
-      places.slot.push_back(places.halo.size() - 1);
-    }
-    for (std::size_t i = 0; i < layers_.size(); ++i) {
-      Halo& of_slot = places.halo[places.slot[i + reads]];
+      Halo& of_slot = places.slots[places.slot[i + reads]].halo;
       of_slot = max(of_slot, ((*layers_[i]).*halo)());
     }
-    places.storage.resize(places.halo.size());
     return places;
   }
 
@@ -356,8 +357,8 @@ class Sequential final : public BlockLayer<T> {
   // needs a place.
   Batch<T>& unasked_gradient(std::size_t place) {
     const std::size_t first = gradients_.slot.front();
-    Batch<T>& gradient = gradients_.storage[first];
-    if (place < gradients_.slot.size() && gradients_.slot[place] == first) gradient.reset(shapes_[place], gradients_.halo[first]);
+    auto& [halo, gradient] = gradients_.slots[first];
+    if (place < gradients_.slot.size() && gradients_.slot[place] == first) gradient.reset(shapes_[place], halo);
     return gradient;
   }
 
