@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <concepts>
 #include <cstdint>
 #include <limits>
 #include <numeric>
@@ -67,6 +68,7 @@ struct GradientCheckResult {
   std::string message() const;
 };
 
+// All that computes is a template, of the one type that is exact enough: a program that checks no gradient does not compile it.
 namespace testing {
 
 /// "(0, 2, 3, 1)" for a position in row-major order.
@@ -80,15 +82,17 @@ inline std::string index_text(const Shape& shape, Index position) {
 }
 
 /// Where two tensors differ in their bits (or not a number, which differs from itself); -1 if nowhere.
-inline Index first_difference(const Tensor<double>& a, const Tensor<double>& b) {
+template <class T>
+Index first_difference(const Tensor<T>& a, const Tensor<T>& b) {
   for (Index i = 0; i < a.size(); ++i) {
     if (!(a[i] == b[i])) return i;
   }
   return -1;
 }
 
-inline Tensor<double> random_tensor(const Shape& shape, const Random& random) {
-  Tensor<double> tensor(shape);
+template <class T>
+Tensor<T> random_tensor(const Shape& shape, const Random& random) {
+  Tensor<T> tensor(shape);
   for (Index i = 0; i < tensor.size(); ++i) tensor[i] = random.uniform(static_cast<std::uint64_t>(i), -1, 1);
   return tensor;
 }
@@ -96,8 +100,9 @@ inline Tensor<double> random_tensor(const Shape& shape, const Random& random) {
 /// An input without kinks in reach: the values of an image are distinct odd multiples of 2.5 h, so that no step of 2 h reaches
 /// another value, zero, or a multiple of 5 h. They are drawn from twice as many between -3 and 3, or in a wider range where they
 /// do not fit, so that images differ in mean and variance.
-inline Tensor<double> kink_free_input(const Shape& shape, double step, const Random& random) {
-  Tensor<double> tensor(shape);
+template <class T>
+Tensor<T> kink_free_input(const Shape& shape, double step, const Random& random) {
+  Tensor<T> tensor(shape);
   if (tensor.empty()) return tensor;
   const Index per_image = tensor.size() / shape[0];
   const Index most = static_cast<Index>(3 / (5 * step * static_cast<double>(per_image)));
@@ -114,7 +119,8 @@ inline Tensor<double> kink_free_input(const Shape& shape, double step, const Ran
 }
 
 /// Sets element `position` of the batch, counted in the row-major order of its shape.
-inline void set_element(Batch<double>& batch, Index position, double value) {
+template <class T>
+void set_element(Batch<T>& batch, Index position, double value) {
   const Index n = position / (batch.channels() * batch.plane()), c = position / batch.plane() % batch.channels();
   batch.set(n, c, position / batch.width() % batch.height(), position % batch.width(), value);
 }
@@ -135,9 +141,10 @@ void for_each_pack(AnyBatch& batch, F f) {
   }
 }
 
-inline void fill_padding_lanes(Batch<double>& batch, double value) {
+template <class T>
+void fill_padding_lanes(Batch<T>& batch, double value) {
   for_each_pack(batch, [&](auto& pack, int images, bool pixel) {
-    for (int lane = images; pixel && lane < Batch<double>::lanes; ++lane) pack.set(lane, value);
+    for (int lane = images; pixel && lane < Batch<T>::lanes; ++lane) pack.set(lane, value);
   });
 }
 
@@ -146,8 +153,8 @@ inline void fill_padding_lanes(Batch<double>& batch, double value) {
 ///     (8 (f(+h) - f(-h)) - (f(+2h) - f(-2h))) / (12 h)
 ///
 /// shift(i, delta) sets element i of that tensor to its value plus delta; outputs() evaluates.
-template <class ShiftFn, class OutputsFn>
-GradientCheckResult::Gradient compare_gradient(std::string name, const Tensor<double>& analytic, const Tensor<double>& weight,
+template <class T, class ShiftFn, class OutputsFn>
+GradientCheckResult::Gradient compare_gradient(std::string name, const Tensor<T>& analytic, const Tensor<T>& weight,
                                                ShiftFn shift, OutputsFn outputs, const GradientCheckOptions& options) {
   GradientCheckResult::Gradient result{.name = std::move(name), .shape = analytic.shape()};
   double squares = 0;
@@ -166,7 +173,7 @@ GradientCheckResult::Gradient compare_gradient(std::string name, const Tensor<do
       shift(i, delta);
       return outputs();
     };
-    const Tensor<double> ahead = at(h), behind = at(-h), far_ahead = at(2 * h), far_behind = at(-2 * h);
+    const Tensor<T> ahead = at(h), behind = at(-h), far_ahead = at(2 * h), far_behind = at(-2 * h);
     shift(i, 0.0);
     double numeric = 0;
     for (Index k = 0; k < weight.size(); ++k) {
@@ -187,15 +194,16 @@ GradientCheckResult::Gradient compare_gradient(std::string name, const Tensor<do
 }
 
 /// The check of one layer on one input: a reference pass, then the same pass in other circumstances that must not matter.
+template <class T>
 class LayerGradientCheck {
  public:
-  LayerGradientCheck(Layer<double>& layer, const Tensor<double>& x, const GradientCheckOptions& options)
+  LayerGradientCheck(Layer<T>& layer, const Tensor<T>& x, const GradientCheckOptions& options)
       : layer_(layer),
         options_(options),
         mode_{.training = options.training, .random = Random(options.seed).fork(2)},
         parameters_(layer.parameters()),
         x_(x),
-        dy_(random_tensor(layer.output_shape(x.shape()), Random(options.seed).fork(1))) {
+        dy_(random_tensor<T>(layer.output_shape(x.shape()), Random(options.seed).fork(1))) {
     result_.subject = layer.label();
   }
 
@@ -221,14 +229,14 @@ class LayerGradientCheck {
   };
 
   struct Pass {
-    Tensor<double> y, dx;
-    std::vector<Tensor<double>> gradients;
+    Tensor<T> y, dx;
+    std::vector<Tensor<T>> gradients;
   };
 
   // The layer's tensors, put back in the end.
   class Saved {
    public:
-    explicit Saved(Layer<double>& layer) {
+    explicit Saved(Layer<T>& layer) {
       for (auto& [name, parameter] : layer.parameters()) {
         keep(parameter->value);
         keep(parameter->grad);
@@ -242,20 +250,20 @@ class LayerGradientCheck {
     }
 
    private:
-    void keep(Tensor<double>& tensor) { tensors_.emplace_back(&tensor, tensor); }
-    std::vector<std::pair<Tensor<double>*, Tensor<double>>> tensors_;
+    void keep(Tensor<T>& tensor) { tensors_.emplace_back(&tensor, tensor); }
+    std::vector<std::pair<Tensor<T>*, Tensor<T>>> tensors_;
   };
 
   static constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 
-  Pass pass(const Tensor<double>& x_values, const Tensor<double>& dy_values, const Circumstances& how) {
+  Pass pass(const Tensor<T>& x_values, const Tensor<T>& dy_values, const Circumstances& how) {
     const auto halo = [&](const Halo& asked, const Shape& shape) {
       return shape.rank() == 4 ? Halo{asked.height + how.border.height, asked.width + how.border.width} : asked;
     };
-    auto x = Batch<double>::from(x_values, halo(layer_.input_halo(), x_values.shape()));
-    Batch<double> y(dy_values.shape(), halo({}, dy_values.shape()));
-    auto dy = Batch<double>::from(dy_values, halo(layer_.gradient_halo(), dy_values.shape()));
-    Batch<double> dx(x_values.shape(), halo({}, x_values.shape()));
+    auto x = Batch<T>::from(x_values, halo(layer_.input_halo(), x_values.shape()));
+    Batch<T> y(dy_values.shape(), halo({}, dy_values.shape()));
+    auto dy = Batch<T>::from(dy_values, halo(layer_.gradient_halo(), dy_values.shape()));
+    Batch<T> dx(x_values.shape(), halo({}, x_values.shape()));
     fill_padding_lanes(x, how.padding_lanes);
     y.fill(nan);
     dx.fill(nan);
@@ -263,12 +271,12 @@ class LayerGradientCheck {
 
     const Keeps keeps = layer_.keeps_for_backward();
     const bool overwrite = how.in_place && !keeps_input(keeps);
-    Batch<double>& out = overwrite ? x : y;
+    Batch<T>& out = overwrite ? x : y;
     layer_.forward(x, out, mode_);
     if (how.strict) check_output(out);
     Pass result{.y = out.to_tensor(), .dx = {}, .gradients = {}};
 
-    Batch<double> kept_x = x, kept_y = out;
+    Batch<T> kept_x = x, kept_y = out;
     if (how.forget) {
       if (!keeps_input(keeps)) kept_x.fill(nan);
       if (!keeps_output(keeps)) kept_y.fill(nan);
@@ -278,7 +286,7 @@ class LayerGradientCheck {
     if (how.only_parameters) {
       layer_.backward_parameters(kept_x, kept_y, dy);
     } else {
-      Batch<double>& gradient = how.in_place ? dy : dx;
+      Batch<T>& gradient = how.in_place ? dy : dx;
       layer_.backward(kept_x, kept_y, dy, gradient);
       if (how.strict) check_input_gradient(gradient);
       result.dx = gradient.to_tensor();
@@ -287,10 +295,10 @@ class LayerGradientCheck {
     return result;
   }
 
-  void check_output(const Batch<double>& y) {
+  void check_output(const Batch<T>& y) {
     bool border = true, finite = true, lanes = true;
-    for_each_pack(y, [&](const Pack<double>& pack, int images, bool pixel) {
-      for (int lane = 0; lane < Batch<double>::lanes; ++lane) {
+    for_each_pack(y, [&](const Pack<T>& pack, int images, bool pixel) {
+      for (int lane = 0; lane < Batch<T>::lanes; ++lane) {
         if (!pixel) border = border && pack[lane] == 0;
         if (pixel && !std::isfinite(pack[lane])) (lane < images ? finite : lanes) = false;
       }
@@ -300,10 +308,10 @@ class LayerGradientCheck {
     require(lanes, "forward() leaves the padding lanes of y unwritten, or they are not finite");
   }
 
-  void check_input_gradient(const Batch<double>& dx) {
+  void check_input_gradient(const Batch<T>& dx) {
     bool border = true, finite = true, lanes = true;
-    for_each_pack(dx, [&](const Pack<double>& pack, int images, bool pixel) {
-      for (int lane = 0; lane < Batch<double>::lanes; ++lane) {
+    for_each_pack(dx, [&](const Pack<T>& pack, int images, bool pixel) {
+      for (int lane = 0; lane < Batch<T>::lanes; ++lane) {
         if (!pixel) border = border && pack[lane] == 0;
         if (pixel && lane < images) finite = finite && std::isfinite(pack[lane]);
         if (pixel && lane >= images) lanes = lanes && pack[lane] == 0;
@@ -315,8 +323,8 @@ class LayerGradientCheck {
   }
 
   void compare_gradients() {
-    auto x = Batch<double>::from(x_, layer_.input_halo());
-    Batch<double> y(dy_.shape());
+    auto x = Batch<T>::from(x_, layer_.input_halo());
+    Batch<T> y(dy_.shape());
     const auto outputs = [&] {
       layer_.forward(x, y, mode_);
       return y.to_tensor();
@@ -324,8 +332,8 @@ class LayerGradientCheck {
     const auto shift_input = [&](Index i, double delta) { set_element(x, i, x_[i] + delta); };
     result_.gradients.push_back(compare_gradient("input", reference_.dx, dy_, shift_input, outputs, options_));
     for (std::size_t p = 0; p < parameters_.size(); ++p) {
-      Tensor<double>& value = parameters_[p].parameter->value;
-      const Tensor<double> original = value;
+      Tensor<T>& value = parameters_[p].parameter->value;
+      const Tensor<T> original = value;
       const auto shift = [&](Index i, double delta) { value[i] = original[i] + delta; };
       result_.gradients.push_back(compare_gradient(parameters_[p].name, reference_.gradients[p], dy_, shift, outputs, options_));
     }
@@ -347,18 +355,18 @@ class LayerGradientCheck {
   void check_independence_of_images() {
     const Index images = x_.shape()[0];
     for (Index image = 0; image < images; ++image) {
-      const auto others_changed = [&](const Tensor<double>& tensor) {
-        Tensor<double> changed = tensor;
+      const auto others_changed = [&](const Tensor<T>& tensor) {
+        Tensor<T> changed = tensor;
         const Index per_image = tensor.size() / images;
         for (Index i = 0; i < tensor.size(); ++i) {
           if (i / per_image != image) changed[i] = 0.25 - 0.5 * tensor[i];
         }
         return changed;
       };
-      const auto alone = [&](const Tensor<double>& tensor) {
+      const auto alone = [&](const Tensor<T>& tensor) {
         const Index per_image = tensor.size() / images;
-        return Tensor<double>(
-            {per_image}, tensor.span().subspan(static_cast<std::size_t>(image * per_image), static_cast<std::size_t>(per_image)));
+        return Tensor<T>({per_image},
+                         tensor.span().subspan(static_cast<std::size_t>(image * per_image), static_cast<std::size_t>(per_image)));
       };
       const Pass changed = pass(others_changed(x_), others_changed(dy_), {});
       const std::string what = " of image " + std::to_string(image) + " depends on the other images of the batch";
@@ -375,8 +383,7 @@ class LayerGradientCheck {
     }
   }
 
-  void expect_same_bits(const std::string& what, const Tensor<double>& value, const Tensor<double>& expected,
-                        const std::string& when) {
+  void expect_same_bits(const std::string& what, const Tensor<T>& value, const Tensor<T>& expected, const std::string& when) {
     const Index i = first_difference(value, expected);
     if (i >= 0) {
       require(false, what + " differs " + when + ": " + concat(value[i], " in place of ", expected[i]) + " at " +
@@ -387,7 +394,7 @@ class LayerGradientCheck {
   // Sums may be taken in another order: equal up to rounding.
   void expect_close(const Pass& other, double initial, const std::string& otherwise) {
     for (std::size_t p = 0; p < parameters_.size(); ++p) {
-      const Tensor<double>&value = other.gradients[p], &expected = reference_.gradients[p];
+      const Tensor<T>&value = other.gradients[p], &expected = reference_.gradients[p];
       double largest = initial;
       for (const double element : expected.span()) largest = std::max(largest, std::abs(element));
       for (Index i = 0; i < value.size(); ++i) {
@@ -405,11 +412,11 @@ class LayerGradientCheck {
     if (!holds && std::find(rules.begin(), rules.end(), otherwise) == rules.end()) rules.push_back(otherwise);
   }
 
-  Layer<double>& layer_;
+  Layer<T>& layer_;
   GradientCheckOptions options_;
   Mode mode_;
-  std::vector<NamedParameter<double>> parameters_;
-  Tensor<double> x_, dy_;
+  std::vector<NamedParameter<T>> parameters_;
+  Tensor<T> x_, dy_;
   Pass reference_;
   GradientCheckResult result_;
 };
@@ -442,42 +449,44 @@ inline std::ostream& operator<<(std::ostream& out, const GradientCheckResult& re
 ///
 /// x must keep 2 h away from kinks, such as zero for a ReLU or a tie for a maximum. The layer's parameters, gradients and buffers
 /// are put back in the end.
-inline GradientCheckResult gradient_check(Layer<double>& layer, const Tensor<double>& x,
-                                          const GradientCheckOptions& options = {}) {
+template <std::same_as<double> T>
+GradientCheckResult gradient_check(Layer<T>& layer, const Tensor<T>& x, const GradientCheckOptions& options = {}) {
   if (x.empty()) fail("gradient_check: expected an input with at least one element, got ", x.shape());
   return testing::LayerGradientCheck(layer, x, options).run();
 }
 
 /// The same on a random input of the given shape that is away from zero, ties and multiples of 5 h: between -3 and 3 where an
 /// image has fewer than 600 elements.
-inline GradientCheckResult gradient_check(Layer<double>& layer, const Shape& shape, const GradientCheckOptions& options = {}) {
-  return gradient_check(layer, testing::kink_free_input(shape, options.step, Random(options.seed).fork(3)), options);
+template <std::same_as<double> T>
+GradientCheckResult gradient_check(Layer<T>& layer, const Shape& shape, const GradientCheckOptions& options = {}) {
+  return gradient_check(layer, testing::kink_free_input<T>(shape, options.step, Random(options.seed).fork(3)), options);
 }
 
 /// Checks a loss's backward pass on a prediction N x C or N x C x 1 x 1: the gradient against finite differences, zero in the
 /// padding lanes, and neither loss nor gradient depending on what stands in the padding lanes of the prediction or on the batch
 /// before.
-inline GradientCheckResult gradient_check(Loss<double>& loss, const Tensor<double>& prediction, std::span<const int> labels,
-                                          const GradientCheckOptions& options = {}) {
+template <std::same_as<double> T>
+GradientCheckResult gradient_check(Loss<T>& loss, const Tensor<T>& prediction, std::span<const int> labels,
+                                   const GradientCheckOptions& options = {}) {
   if (prediction.empty()) fail("gradient_check: expected a prediction with at least one element, got ", prediction.shape());
   GradientCheckResult result{.subject = loss.type(), .gradients = {}, .broken_rules = {}};
-  auto x = Batch<double>::from(prediction);
-  const auto outputs = [&] { return Tensor<double>({1}, {loss.forward(x, labels)}); };
+  auto x = Batch<T>::from(prediction);
+  const auto outputs = [&] { return Tensor<T>({1}, {loss.forward(x, labels)}); };
 
-  const Tensor<double> value = outputs();
-  const Batch<double> dx = loss.backward();
+  const Tensor<T> value = outputs();
+  const Batch<T> dx = loss.backward();
   if (dx.shape() != prediction.shape()) {
     fail("gradient_check: expected a gradient ", prediction.shape(), " of ", loss.type(), ", got ", dx.shape());
   }
   bool lanes = true;
-  testing::for_each_pack(dx, [&](const Pack<double>& pack, int images, bool) {
-    for (int lane = images; lane < Batch<double>::lanes; ++lane) lanes = lanes && pack[lane] == 0;
+  testing::for_each_pack(dx, [&](const Pack<T>& pack, int images, bool) {
+    for (int lane = images; lane < Batch<T>::lanes; ++lane) lanes = lanes && pack[lane] == 0;
   });
   if (!lanes) result.broken_rules.emplace_back("backward() leaves values other than zero in the padding lanes");
 
   const auto shift = [&](Index i, double delta) { testing::set_element(x, i, prediction[i] + delta); };
   result.gradients.push_back(
-      testing::compare_gradient("prediction", dx.to_tensor(), Tensor<double>({1}, 1.0), shift, outputs, options));
+      testing::compare_gradient("prediction", dx.to_tensor(), Tensor<T>({1}, 1.0), shift, outputs, options));
 
   testing::fill_padding_lanes(x, 37);
   if (testing::first_difference(outputs(), value) >= 0) {
@@ -490,13 +499,14 @@ inline GradientCheckResult gradient_check(Loss<double>& loss, const Tensor<doubl
 }
 
 /// The same on random predictions of the given shape and random labels.
-inline GradientCheckResult gradient_check(Loss<double>& loss, const Shape& shape, const GradientCheckOptions& options = {}) {
+template <std::same_as<double> T>
+GradientCheckResult gradient_check(Loss<T>& loss, const Shape& shape, const GradientCheckOptions& options = {}) {
   const Random random(options.seed);
   std::vector<int> labels;
   for (Index n = 0; n < shape[0]; ++n) {
     labels.push_back(static_cast<int>(random.fork(4).below(static_cast<std::uint64_t>(n), static_cast<std::uint64_t>(shape[1]))));
   }
-  return gradient_check(loss, testing::kink_free_input(shape, options.step, random.fork(3)), labels, options);
+  return gradient_check(loss, testing::kink_free_input<T>(shape, options.step, random.fork(3)), labels, options);
 }
 
 }  // namespace normnet::inline NORMNET_ABI
