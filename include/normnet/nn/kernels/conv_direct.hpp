@@ -7,7 +7,6 @@
 #include <normnet/nn/kernels/register_tiles.hpp>
 
 #include <algorithm>
-#include <iterator>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -120,9 +119,9 @@ class Correlation {
   void find_taps_inside(Pair x, Index p, std::vector<Tap>& inside) const {
     const Pair at = in_.at(p);
     inside.clear();
-    std::copy_if(taps_.begin(), taps_.end(), std::back_inserter(inside), [&](const Tap& tap) {
-      return within(at.height + tap.at.height, x.height) && within(at.width + tap.at.width, x.width);
-    });
+    for (const Tap& tap : taps_) {
+      if (within(at.height + tap.at.height, x.height) && within(at.width + tap.at.width, x.width)) inside.push_back(tap);
+    }
   }
 
   // How many pairs of a pixel and a tap read pixels of x.
