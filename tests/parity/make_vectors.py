@@ -4,7 +4,7 @@
     python3 tests/parity/make_vectors.py
 
 Here are single layers, losses, optimizers, schedules and small networks, in double, for parity_test.cpp; recipes.py has the
-networks of the recipes.
+networks of the recipes, numerics.py what rounding does to floats.
 
 The checked-in vectors are those of PyTorch 1.13.1 on the CPU. Inputs are multiples of 1/8 (weights of the trained network: of
 1/64), short in print and full of ties and zeros, where conventions show; results carry all 17 digits. A tensor is
@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.optim import lr_scheduler
 
+from numerics import numerics
 from recipes import recipes
 from shared import VECTORS, plain, write
 
@@ -350,5 +351,5 @@ def trajectory():
 if __name__ == "__main__":
     torch.set_num_threads(1)  # PyTorch's sums depend on it
     VECTORS.mkdir(exist_ok=True)
-    for group in (convolutions, linear, pooling, normalization, activations, losses, sgd, schedules, trajectory, recipes):
+    for group in (convolutions, linear, pooling, normalization, activations, losses, sgd, schedules, trajectory, recipes, numerics):
         write(group.__name__, group())

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/nn/block_layer.hpp>
+#include <normnet/nn/kernels/lane_sum.hpp>
 #include <normnet/nn/kernels/math.hpp>
 
 namespace normnet::inline NORMNET_ABI {
@@ -25,10 +26,10 @@ class LogSoftmax final : public BlockLayer<T> {
       const Pack<T>* in = x.row(block, 0, row);
       Pack<T>* out = y.row(block, 0, row);
       for (Index i = 0; i < x.width(); ++i, ++in, ++out) {
-        Pack<T> greatest = in[0], total(T(0));
+        Pack<T> greatest = in[0];
         for (Index c = 1; c < x.channels(); ++c) greatest = max(greatest, in[c * x.channel_stride()]);
-        for (Index c = 0; c < x.channels(); ++c) total += exp(in[c * x.channel_stride()] - greatest);
-        const Pack<T> log_total = log(total);
+        const Pack<T> log_total =
+            log(kernels::accurate_sum<T>(x.channels(), [&](Index c) { return exp(in[c * x.channel_stride()] - greatest); }));
         for (Index c = 0; c < x.channels(); ++c) out[c * y.channel_stride()] = in[c * x.channel_stride()] - greatest - log_total;
       }
     });
@@ -40,8 +41,7 @@ class LogSoftmax final : public BlockLayer<T> {
       const Pack<T>*value = y.row(block, 0, row), *gradient = dy.row(block, 0, row);
       Pack<T>* out = dx->row(block, 0, row);
       for (Index i = 0; i < y.width(); ++i, ++value, ++gradient, ++out) {
-        Pack<T> total(T(0));
-        for (Index c = 0; c < y.channels(); ++c) total += gradient[c * dy.channel_stride()];
+        const Pack<T> total = kernels::accurate_sum<T>(y.channels(), [&](Index c) { return gradient[c * dy.channel_stride()]; });
         for (Index c = 0; c < y.channels(); ++c) {
           out[c * dx->channel_stride()] = gradient[c * dy.channel_stride()] - exp(value[c * y.channel_stride()]) * total;
         }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/nn/block_layer.hpp>
+#include <normnet/nn/kernels/lane_sum.hpp>
 #include <normnet/nn/kernels/math.hpp>
 
 namespace normnet::inline NORMNET_ABI {
@@ -25,13 +26,10 @@ class Softmax final : public BlockLayer<T> {
       const Pack<T>* in = x.row(block, 0, row);
       Pack<T>* out = y.row(block, 0, row);
       for (Index i = 0; i < x.width(); ++i, ++in, ++out) {
-        Pack<T> greatest = in[0], total(T(0));
+        Pack<T> greatest = in[0];
         for (Index c = 1; c < x.channels(); ++c) greatest = max(greatest, in[c * x.channel_stride()]);
-        for (Index c = 0; c < x.channels(); ++c) {
-          const Pack<T> power = exp(in[c * x.channel_stride()] - greatest);
-          out[c * y.channel_stride()] = power;
-          total += power;
-        }
+        const Pack<T> total = kernels::accurate_sum<T>(
+            x.channels(), [&](Index c) { return out[c * y.channel_stride()] = exp(in[c * x.channel_stride()] - greatest); });
         for (Index c = 0; c < x.channels(); ++c) out[c * y.channel_stride()] = out[c * y.channel_stride()] / total;
       }
     });
@@ -43,8 +41,8 @@ class Softmax final : public BlockLayer<T> {
       const Pack<T>*value = y.row(block, 0, row), *gradient = dy.row(block, 0, row);
       Pack<T>* out = dx->row(block, 0, row);
       for (Index i = 0; i < y.width(); ++i, ++value, ++gradient, ++out) {
-        Pack<T> mean(T(0));
-        for (Index c = 0; c < y.channels(); ++c) mean += gradient[c * dy.channel_stride()] * value[c * y.channel_stride()];
+        const Pack<T> mean = kernels::accurate_sum<T>(
+            y.channels(), [&](Index c) { return gradient[c * dy.channel_stride()] * value[c * y.channel_stride()]; });
         for (Index c = 0; c < y.channels(); ++c) {
           out[c * dx->channel_stride()] = value[c * y.channel_stride()] * (gradient[c * dy.channel_stride()] - mean);
         }

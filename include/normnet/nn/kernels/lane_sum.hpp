@@ -3,6 +3,7 @@
 
 #include <normnet/core/batch.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 
@@ -87,6 +88,22 @@ class LaneSum {
 
   std::array<Pack<double>, sizeof(double) / sizeof(T)> sum_;
 };
+
+/// f(0) + ... + f(count - 1), for packs, in their order: in T over up to 32, and those sums in double, so that the error of a sum of
+/// thousands stays that of a short one.
+template <class T, class F>
+NORMNET_INLINE Pack<T> accurate_sum(Index count, F f) {
+  constexpr Index at_once = 32;
+  LaneSum<T> total;
+  for (Index first = 0; first < count; first += at_once) {
+    const Index last = std::min(first + at_once, count);
+    Pack<T> partial(T(0));
+    for (Index i = first; i < last; ++i) partial += f(i);
+    if (count <= at_once) return partial;
+    total.add(partial);
+  }
+  return total.mean(1);
+}
 
 /// Sums `Count` quantities over the pixels of many rows, per lane: in T over up to about 64 pixels, and those sums in double, so
 /// that the error of a sum over any number of pixels stays that of a short one.
