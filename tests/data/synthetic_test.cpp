@@ -124,7 +124,7 @@ TEST_CASE("Synthetic images are a function of the seed") {
     CHECK(std::ranges::count(data.train.labels(), label) == 13);
     CHECK(std::ranges::count(data.test.labels(), label) == 4);
   }
-  for (const int threads : {1, 2, 3}) {
+  for (const int threads : {1, 2, 3, 4, 7, 16}) {
     set_num_threads(threads);
     const Cifar10 again = synthetic_cifar10({.train = 130, .test = 40, .seed = 1});
     CHECK(equal(again.train, data.train));

@@ -179,7 +179,7 @@ TEST_CASE("Conv2d: set_algorithm works in a model that has planned its memory", 
   CHECK(test::max_relative_difference(gradient_of(ConvAlgorithm::direct, ConvAlgorithm::im2col), expected) < 1e-12);
 }
 
-TEST_CASE("Conv2d gives the same bits with 1, 2 and 3 threads", "[conv2d][threads]") {
+TEST_CASE("Conv2d gives the same bits at any number of threads", "[conv2d][threads]") {
   for (const auto algorithm : {ConvAlgorithm::direct, ConvAlgorithm::im2col}) {
     const Shape input{70, 6, 24, 25};
     const Tensor<float> x = test::random_tensor<float>(input, 1);

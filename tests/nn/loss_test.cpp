@@ -1,5 +1,6 @@
 // CrossEntropyLoss and NLLLoss against slow, obvious formulas, finite differences and their limits.
 #include "support/catch.hpp"
+#include "support/compare.hpp"
 
 #include <normnet/core/parallel.hpp>
 #include <normnet/nn/cross_entropy_loss.hpp>
@@ -242,7 +243,7 @@ TEST_CASE("CrossEntropyLoss gives the same bits at any number of threads, in flo
   const double value_float = loss_float.forward(Batch<float>::from(x_float), labels);
   const Tensor<double> gradient = loss.backward().to_tensor();
   const Tensor<float> gradient_float = loss_float.backward().to_tensor();
-  for (const int threads : {2, 3}) {
+  for (const int threads : test::thread_counts) {
     set_num_threads(threads);
     CHECK(loss.forward(Batch<double>::from(x), labels) == value);
     CHECK(loss.backward().to_tensor() == gradient);

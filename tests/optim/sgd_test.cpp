@@ -161,7 +161,7 @@ TEST_CASE("SGD goes on with the same bits from its state") {
 
 TEST_CASE("SGD gives the same bits at any number of threads") {
   Parameter<float> weight(Shape{200000}), expected(Shape{200000});  // worth several threads
-  for (const int threads : {1, 2, 3}) {
+  for (const int threads : {1, 2, 3, 4, 7, 16}) {
     set_num_threads(threads);
     for (Index i = 0; i < weight.value.size(); ++i) {
       weight.value[i] = static_cast<float>(Random(1).uniform(static_cast<std::uint64_t>(i), -1, 1));

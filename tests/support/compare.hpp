@@ -66,12 +66,16 @@ bool border_is_zero(const Batch<T>& batch) {
   return true;
 }
 
-/// Checks that compute(), which returns tensors, gives the same bits with 1, 2 and 3 threads.
+/// The numbers of threads that must all give the bits of one: fewer than the work has parts, more, and no divisor of them.
+inline constexpr int thread_counts[] = {2, 3, 4, 7, 16};
+
+/// Checks that compute(), which returns tensors, gives the same bits with 1 thread and with thread_counts.
 template <class Compute>
 void same_bits_at_any_thread_count(Compute compute) {
   set_num_threads(1);
   const auto expected = compute();
-  for (const int threads : {2, 3}) {
+  for (const int threads : thread_counts) {
+    INFO(threads << " threads");
     set_num_threads(threads);
     const auto actual = compute();
     CHECK(actual == expected);

@@ -29,7 +29,7 @@ Tensor<T> backward(Layer<T>& layer, const Tensor<T>& x, const Tensor<T>& dy, con
   return dx.to_tensor();
 }
 
-/// Checks that a training pass and its gradient are the same bits with 1, 2 and 3 threads. Choose a shape large enough for
+/// Checks that a training pass and its gradient are the same bits at any number of threads. Choose a shape large enough for
 /// parallel_for to wake them.
 template <class T>
 void same_layer_at_any_thread_count(Layer<T>& layer, const Shape& shape) {
