@@ -175,7 +175,10 @@ class Correlation {
         const T* const w = weight + tap->index * Channels;
         Pack<T> x[Pixels];
 #pragma GCC unroll 9
-        for (int p = 0; p < Pixels; ++p) x[p] = load(pixel[p][tap->offset]);
+        for (int p = 0; p < Pixels; ++p) {
+          x[p] = load(pixel[p][tap->offset]);
+          prefetch(pixel[p] + tap->offset + channel_stride);  // of the next channel
+        }
 #pragma GCC unroll 24
         for (int o = 0; o < Channels; ++o) {
           const Pack<T> factor(w[o]);

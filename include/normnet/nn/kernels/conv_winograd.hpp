@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -29,15 +30,12 @@ struct WinogradRegisterTile {
 template <class F>
 void for_winograd_register_tiles(F&& f) {
   f(WinogradRegisterTile<1, 8>());
+  f(WinogradRegisterTile<3, 3>());
+  if constexpr (simd_registers < 32) f(WinogradRegisterTile<4, 3>());
+  f(WinogradRegisterTile<5, 2>());
   if constexpr (simd_registers >= 32) {
-    f(WinogradRegisterTile<3, 3>());
-    f(WinogradRegisterTile<5, 2>());
     f(WinogradRegisterTile<8, 1>());
     f(WinogradRegisterTile<10, 1>());
-  } else {
-    f(WinogradRegisterTile<3, 3>());
-    f(WinogradRegisterTile<4, 3>());
-    f(WinogradRegisterTile<5, 2>());
   }
 }
 
@@ -147,14 +145,19 @@ class WinogradCorrelation {
                       Pointwise<T> after = {})
       : groups_(groups), inputs_(inputs), outputs_(outputs), bias_(bias), after_(std::move(after)) {
     choose_tiles(plane, origin);
-    weight_.resize(static_cast<std::size_t>(groups * register_tiles() * register_tile_weights()));
+    weight_ = std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(groups * register_tiles() * register_tile_weights()));
     with_winograd_tile(grid_.size, [&](auto size) {
       parallel_for_2d(groups, register_tiles(), inputs * channels_ * 16, [&](Index g, Index t) {
-        T* target = weight_.data() + (g * register_tiles() + t) * register_tile_weights();
-        for (Index c = 0; c < inputs; ++c) {
+        T* target = weight_.get() + (g * register_tiles() + t) * register_tile_weights();
+        std::vector<std::array<T, winograd_positions<size()>>> u(static_cast<std::size_t>(channels_));
+        for (Index c = 0; c < inputs; ++c, target += channels_) {
           for (Index o = 0; o < channels_; ++o) {
-            const auto u = winograd_weight<size(), T>(value(g, first_channel(t) + o, c));
-            for (std::size_t i = 0; i < u.size(); ++i) target[(static_cast<Index>(i) * inputs + c) * channels_ + o] = u[i];
+            u[static_cast<std::size_t>(o)] = winograd_weight<size(), T>(value(g, first_channel(t) + o, c));
+          }
+          // Positions are far apart, and with many channels in the same sets of the cache: all channels of one go together.
+          for (std::size_t i = 0; i < u.front().size(); ++i) {
+            T* const at = target + static_cast<Index>(i) * inputs * channels_;
+            for (std::size_t o = 0; o < u.size(); ++o) at[o] = u[o][i];
           }
         }
       });
@@ -216,7 +219,7 @@ class WinogradCorrelation {
     const Index groups_of_tiles = (last - first + Tiles - 1) / Tiles, line_packs = (M + 2) * (grid_.columns() * M + 2);
     Pack<T>* const lines = scratch<T>(line_packs + groups_of_tiles * layout.group_stride());
     Pack<T>* const values = lines + line_packs;
-    const T* weight = weight_.data();
+    const T* weight = weight_.get();
     for (Index g = 0; g < groups_; ++g) {
       winograd_transform<M>(grid_, x, block, g * inputs_, first, last, layout, lines, values);
       for (Index t = 0; t < register_tiles(); ++t, weight += register_tile_weights()) {
@@ -290,7 +293,9 @@ class WinogradCorrelation {
   int channels_ = 1, tiles_ = 8;     // of a register tile
   const T* bias_;
   Pointwise<T> after_;
-  std::vector<T> weight_;  // transformed: [group][register tile][position][input channel][channel of the register tile]
+  // Transformed: [group][register tile][position][input channel][channel of the register tile]. Not cleared first: with many
+  // channels it is larger than any cache.
+  std::unique_ptr<T[]> weight_;
 };
 
 /// y = after(conv(x, weight) + bias), prepared for outputs of the given extents. weight: O x C/G x 3 x 3; bias: O values or null. x

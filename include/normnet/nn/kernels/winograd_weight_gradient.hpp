@@ -159,6 +159,10 @@ void winograd_gradient_product(const WinogradStrip<T>& u, const WinogradStrip<T>
   });
 }
 
+inline Index winograd_tiles_in(const Strip& strip, const WinogradGrid& grid) {
+  return (strip.last_block - strip.first_block) * (strip.last_row - strip.first_row) * grid.columns();
+}
+
 /// The channels of a strip that are transformed at a time: as many as fit so many bytes, in shares of about the same size.
 template <int M, class T>
 Index winograd_channels_at_once(Index channels, Index tiles, Index cache_bytes) {
@@ -167,13 +171,20 @@ Index winograd_channels_at_once(Index channels, Index tiles, Index cache_bytes) 
   return (channels + shares - 1) / shares;
 }
 
-/// A pair of rows of positions of a strip: partial[position][output channel][input channel] for those positions.
+/// Which partial sums a thread computes at a time: those of a strip, a pair of rows of positions and some output channels of
+/// each group.
+struct WinogradGradientShare {
+  Strip strip;
+  Index first_output, last_output;
+};
+
+/// partial[position][output channel][input channel] for the positions of a pair of rows.
 template <int M, Index RowPair, class T>
-void winograd_gradient_rows(const ConvGeometry& conv, const WinogradGrid& grid, const Strip& strip, const Batch<T>& x,
-                            const Batch<T>& dy, T* partial) {
+void winograd_gradient_rows(const ConvGeometry& conv, const WinogradGrid& grid, const WinogradGradientShare& share,
+                            const Batch<T>& x, const Batch<T>& dy, T* partial) {
+  const Strip& strip = share.strip;
   const Index inputs = conv.in_per_group(), outputs = conv.out_per_group(), pairs = conv.out_channels * inputs;
-  const Index tiles = (strip.last_block - strip.first_block) * (strip.last_row - strip.first_row) * grid.columns();
-  const Index outputs_at_once = winograd_channels_at_once<M, T>(outputs, tiles, 512 * 1024);
+  const Index tiles = winograd_tiles_in(strip, grid), outputs_at_once = share.last_output - share.first_output;
   const Index inputs_at_once = winograd_channels_at_once<M, T>(inputs, tiles, 256 * 1024);
   const Index channel_packs = 2 * (M + 2) * (tiles | 1), width = grid.input_width();
   Pack<T>* const zeros = scratch<T>(width + (outputs_at_once + inputs_at_once) * channel_packs);
@@ -181,18 +192,17 @@ void winograd_gradient_rows(const ConvGeometry& conv, const WinogradGrid& grid, 
   const WinogradPlane<T> gradients{dy, {0, 0}, grid.height, grid.width, zeros};
   const WinogradPlane<T> pixels{x, grid.origin, grid.input_height(), grid.input_width(), zeros};
   for (Index g = 0; g < conv.groups; ++g) {
-    for (Index o = 0; o < outputs; o += outputs_at_once) {
-      const WinogradStrip<T> u{zeros + width, std::min(outputs_at_once, outputs - o), tiles};
-      winograd_strip<M, RowPair, M>(grid, strip, gradients, g * outputs + o, u,
-                                    [](const std::array<Pack<T>, M>& d) { return Winograd<M>::gradient(d); });
-      for (Index c = 0; c < inputs; c += inputs_at_once) {
-        const WinogradStrip<T> v{u.values + u.channels * channel_packs, std::min(inputs_at_once, inputs - c), tiles};
-        winograd_strip<M, RowPair, M + 2>(grid, strip, pixels, g * inputs + c, v,
-                                          [](const std::array<Pack<T>, M + 2>& d) { return Winograd<M>::input(d); });
-        for (Index j = 0; j < 2 * (M + 2); ++j) {
-          const Index position = WinogradRows<M>::row(RowPair, j / (M + 2)) * (M + 2) + j % (M + 2);
-          winograd_gradient_product(u, v, j, partial + position * pairs + (g * outputs + o) * inputs + c, inputs);
-        }
+    const Index first_output = g * outputs + share.first_output;
+    const WinogradStrip<T> u{zeros + width, outputs_at_once, tiles};
+    winograd_strip<M, RowPair, M>(grid, strip, gradients, first_output, u,
+                                  [](const std::array<Pack<T>, M>& d) { return Winograd<M>::gradient(d); });
+    for (Index c = 0; c < inputs; c += inputs_at_once) {
+      const WinogradStrip<T> v{u.values + u.channels * channel_packs, std::min(inputs_at_once, inputs - c), tiles};
+      winograd_strip<M, RowPair, M + 2>(grid, strip, pixels, g * inputs + c, v,
+                                        [](const std::array<Pack<T>, M + 2>& d) { return Winograd<M>::input(d); });
+      for (Index j = 0; j < 2 * (M + 2); ++j) {
+        const Index position = WinogradRows<M>::row(RowPair, j / (M + 2)) * (M + 2) + j % (M + 2);
+        winograd_gradient_product(u, v, j, partial + position * pairs + first_output * inputs + c, inputs);
       }
     }
   }
@@ -214,13 +224,19 @@ void winograd_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const
   const Index pairs = conv.out_channels * conv.in_per_group(), count = static_cast<Index>(parts.size());
   const auto partial = std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(count * positions * pairs));
   constexpr Index row_pairs = WinogradRows<M>::pairs;
-  const Index cost = 2 * (M + 2) * pairs * grid.tiles() * dy.blocks() / std::max<Index>(1, count);
-  parallel_for_2d(count, row_pairs, cost, [&](Index part, Index row_pair) {
-    const Strip& strip = parts[static_cast<std::size_t>(part)];
+  Index most_tiles = 1;
+  for (const Strip& strip : parts) most_tiles = std::max(most_tiles, winograd_tiles_in(strip, grid));
+  const Index outputs = conv.out_per_group(), outputs_at_once = winograd_channels_at_once<M, T>(outputs, most_tiles, 512 * 1024);
+  const Index shares = (outputs + outputs_at_once - 1) / outputs_at_once;
+  const Index cost = 2 * (M + 2) * pairs * grid.tiles() * dy.blocks() / std::max<Index>(1, count * shares);
+  parallel_for_2d(count, row_pairs * shares, cost, [&](Index part, Index row_pair_and_share) {
+    const Index row_pair = row_pair_and_share / shares, first_output = row_pair_and_share % shares * outputs_at_once;
+    const WinogradGradientShare share{parts[static_cast<std::size_t>(part)], first_output,
+                                      std::min(first_output + outputs_at_once, outputs)};
     T* const of_part = partial.get() + part * positions * pairs;
-    if (row_pair == 0) return winograd_gradient_rows<M, 0>(conv, grid, strip, x, dy, of_part);
-    if (row_pair == 1) return winograd_gradient_rows<M, 1>(conv, grid, strip, x, dy, of_part);
-    if constexpr (row_pairs == 3) winograd_gradient_rows<M, 2>(conv, grid, strip, x, dy, of_part);
+    if (row_pair == 0) return winograd_gradient_rows<M, 0>(conv, grid, share, x, dy, of_part);
+    if (row_pair == 1) return winograd_gradient_rows<M, 1>(conv, grid, share, x, dy, of_part);
+    if constexpr (row_pairs == 3) winograd_gradient_rows<M, 2>(conv, grid, share, x, dy, of_part);
   });
   constexpr Index at_once = Pack<T>::lanes;  // whole cache lines of pairs
   parallel_for((pairs + at_once - 1) / at_once, positions * count, [&](Index run) {
