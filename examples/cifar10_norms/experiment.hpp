@@ -59,6 +59,7 @@ struct Job {
   Index epochs = 0;
   Index batch_size = 0;
   double learning_rate = 0;
+  normnet::Augmentation augment = {};
   bool drop_last = false;  ///< leaves out a last batch that is not full
   normnet::ProgressBar::Options progress = {};
   /// Also called once for all the epochs that it finds done.
@@ -78,7 +79,8 @@ inline Job job_of(const Plan& plan, const Norm& norm, std::uint64_t seed) {
           .seed = seed,
           .epochs = plan.epochs,
           .batch_size = plan.batch_size,
-          .learning_rate = plan.learning_rate};
+          .learning_rate = plan.learning_rate,
+          .augment = plan.augment};
 }
 
 /// Trains the network, from where its checkpoints stopped if it shall. Returns false when it was stopped.
@@ -111,7 +113,7 @@ inline bool train(const Job& job, const Data& data) {
                .seed = job.seed,
                .drop_last = job.drop_last,
                .normalize = job.recipe.normalize,
-               .augment = job.recipe.augment,
+               .augment = job.augment,
                .scheduler = schedule.scheduler.get(),
                .scheduler_interval = schedule.interval,
                .on_batch_end =

@@ -38,6 +38,7 @@ struct Plan {
   Index epochs = 0;
   Index batch_size = 0;
   double learning_rate = 0;
+  normnet::Augmentation augment = {};
   std::filesystem::path out = {};
 };
 
@@ -71,7 +72,8 @@ struct Given {
   std::vector<std::string> norms = {};
   std::vector<std::string> seeds = {"1"};
   std::optional<Index> epochs = std::nullopt, batch_size = std::nullopt;
-  std::optional<double> learning_rate = std::nullopt;
+  std::optional<double> learning_rate = std::nullopt, flip = std::nullopt;
+  std::optional<Index> crop_padding = std::nullopt;
   std::optional<std::string> data = std::nullopt;
   std::string out = {};
 };
@@ -121,6 +123,8 @@ inline Plan make_plan(const Recipe& recipe, const Given& given, const Options& o
           .epochs = given.epochs.value_or(study ? study_epochs : recipe.epochs),
           .batch_size = given.batch_size.value_or(recipe.batch_size),
           .learning_rate = given.learning_rate.value_or(recipe.learning_rate),
+          .augment = {.crop_padding = given.crop_padding.value_or(recipe.augment.crop_padding),
+                      .flip_probability = given.flip.value_or(recipe.augment.flip_probability)},
           .out = given.recipe == "all" ? options.out / recipe.name : options.out};
 }
 
@@ -182,6 +186,11 @@ inline std::optional<Options> parse_options(int argc, char** argv) {
   app.add_option("--epochs", given.epochs, "Times over the training images [the recipe's]")->type_name("N");
   app.add_option("--batch-size", given.batch_size, "Images in a training step [the recipe's]")->type_name("N");
   app.add_option("--lr", given.learning_rate, "Learning rate; of one cycle, the highest [the recipe's]")->type_name("X");
+  app.add_option("--flip", given.flip, "How probably a training image is mirrored, left for right, from 0 to 1 [the recipe's]")
+      ->type_name("P");
+  app.add_option("--crop-padding", given.crop_padding,
+                 "Training images are moved at random by up to N pixels each way, zeros beyond their edge [the recipe's]")
+      ->type_name("N");
   app.add_option("--seed", given.seeds, "Draws parameters, order and dropout; several seeds give mean and spread [1]")
       ->type_name("S[,...]")
       ->delimiter(',');
@@ -238,6 +247,8 @@ inline std::optional<Options> parse_options(int argc, char** argv) {
   if (given.learning_rate && !(*given.learning_rate > 0 && std::isfinite(*given.learning_rate))) {
     refuse("--lr: expected a finite number above 0, got ", *given.learning_rate);
   }
+  if (given.flip && !(*given.flip >= 0 && *given.flip <= 1)) refuse("--flip: expected a number from 0 to 1, got ", *given.flip);
+  if (given.crop_padding && *given.crop_padding < 0) refuse("--crop-padding: expected at least 0, got ", *given.crop_padding);
   if (given.data && options.synthetic) refuse("--data and --synthetic exclude each other");
   if (options.keep_checkpoints < 0) refuse("--keep-checkpoints: expected at least 0, got ", options.keep_checkpoints);
   if (options.resume && options.restart) refuse("--resume and --restart exclude each other");

@@ -86,6 +86,8 @@ inline Json of(const ExperimentResult& experiment, int classes) {
           {"batch_size", plan.batch_size},
           {"learning_rate", plan.learning_rate},
           {"momentum", plan.recipe->momentum},
+          {"flip", plan.augment.flip_probability},
+          {"crop_padding", plan.augment.crop_padding},
           {"schedule", describe(plan.recipe->training.schedule)},
           {"norms", norms}};
 }

@@ -40,8 +40,7 @@ inline std::string training_text(const Recipe& recipe, const Norm& norm) {
   const auto exact = [](double value) { return normnet::exact(value); };
   return normnet::concat("momentum ", exact(recipe.momentum), ", L1 penalty ", exact(training.l1_penalty), ", schedule ",
                          exactly(training.schedule), ", mean ", with_commas_between(recipe.normalize.mean, exact), ", std ",
-                         with_commas_between(recipe.normalize.std, exact), ", crop ", recipe.augment.crop_padding, ", flip ",
-                         exact(recipe.augment.flip_probability));
+                         with_commas_between(recipe.normalize.std, exact));
 }
 
 /// The options that decide the run's results, the images, and what its recipes are made of; not the threads, nor where the images
@@ -59,6 +58,8 @@ inline RunOptions run_options(const Options& options, const Data& data) {
     run.emplace_back("--epochs" + of, decimal(plan.epochs));
     run.emplace_back("--batch-size" + of, decimal(plan.batch_size));
     run.emplace_back("--lr" + of, normnet::exact(plan.learning_rate));
+    run.emplace_back("--flip" + of, normnet::exact(plan.augment.flip_probability));
+    run.emplace_back("--crop-padding" + of, decimal(plan.augment.crop_padding));
   }
   run.emplace_back("--limit", options.limit ? decimal(*options.limit) : "all");
   const auto images = [](const normnet::Dataset& set) { return normnet::concat(set.size(), " (checksum ", checksum(set), ")"); };

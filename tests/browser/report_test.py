@@ -210,6 +210,13 @@ class Looks(ReportTest):
             self.assertEqual(self.run_script("return arguments[0].naturalWidth", image), 700)
         self.assertFalse(self.find("#banner").is_displayed())
 
+    def test_augmentation_is_told(self):
+        self.open(self.write("augmentation", sample_results.make_results(names=("era", "eva6"), study=False)))
+        plain, mirrored = (facts.text for facts in self.find_all("ul.facts"))
+        self.assertNotIn("training images", plain)
+        self.assertIn("50 % of the training images mirrored", mirrored)
+        self.assertIn("training images moved by up to 1 pixel", mirrored)
+
     def test_while_it_runs(self):
         self.check_everywhere(self.write("runs", sample_results.stop_in_the_middle(sample_results.make_results())),
                               charts=3 * 4 + 9 * 2)

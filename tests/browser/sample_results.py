@@ -79,7 +79,8 @@ def make_results(seeds=(1, 2, 3), names=tuple(EXPERIMENTS), study=True):
             pictures.append({"experiment": name, "norm": norm, "kind": "misclassified",
                              "title": f"{title}: misclassified test images", "file": file})
         experiments.append({"recipe": name, "description": description, "epochs": epochs, "batch_size": 128,
-                            "learning_rate": 0.01, "momentum": 0.9, "schedule": schedule, "norms": norms})
+                            "learning_rate": 0.01, "momentum": 0.9, "flip": 0.5 if name == "eva6" else 0,
+                            "crop_padding": 1 if name == "eva6" else 0, "schedule": schedule, "norms": norms})
     results = {
         "program": "cifar10_norms", "version": "0.1.0", "command": "cifar10_norms --recipe all --seed 1,2,3", "finished": True,
         "started": "2026-01-15T09:30:00Z", "seconds": 5025.3, "synthetic": False,

@@ -126,15 +126,24 @@ TEST_CASE("options that are not given are the recipe's", "[examples]") {
   CHECK(era.epochs == 20);
   CHECK(era.batch_size == 128);
   CHECK(era.learning_rate == 0.01);
+  CHECK_FALSE(era.augment.enabled());
   CHECK(era.out == std::filesystem::path("runs/era"));
   CHECK(defaults.seeds == std::vector<std::uint64_t>{1});
   CHECK(defaults.out == std::filesystem::path("runs/era"));
   CHECK(defaults.progress);
   CHECK_FALSE(defaults.synthetic);
 
-  const Options given =
-      *parse({"--norm", "gn:5,none", "--seed", "7,0,18446744073709551615", "--epochs", "3", "--batch-size", "64", "--lr", "0.5",
-              "--limit", "100", "--threads", "2", "--out", "a folder", "--synthetic", "--no-progress"});
+  const Options given = *parse({"--norm",         "gn:5,none",
+                                "--seed",         "7,0,18446744073709551615",
+                                "--epochs",       "3",
+                                "--batch-size",   "64",
+                                "--lr",           "0.5",
+                                "--flip",         "0.25",
+                                "--crop-padding", "4",
+                                "--limit",        "100",
+                                "--threads",      "2",
+                                "--out",          "a folder",
+                                "--synthetic",    "--no-progress"});
   const Plan& plan = given.plans.front();
   REQUIRE(plan.norms.size() == 2);
   CHECK(plan.norms[0].groups == std::optional<Index>(5));
@@ -142,6 +151,8 @@ TEST_CASE("options that are not given are the recipe's", "[examples]") {
   CHECK(plan.epochs == 3);
   CHECK(plan.batch_size == 64);
   CHECK(plan.learning_rate == 0.5);
+  CHECK(plan.augment.flip_probability == 0.25);
+  CHECK(plan.augment.crop_padding == 4);
   CHECK(plan.out == std::filesystem::path("a folder"));
   CHECK(given.seeds == std::vector<std::uint64_t>{7, 0, 18446744073709551615u});
   CHECK(given.limit == std::optional<Index>(100));
@@ -194,6 +205,9 @@ TEST_CASE("wrong options are one clear line", "[examples]") {
   CHECK_THROWS_WITH(parse({"--threads", "-2"}), "--threads: expected at least 1, got -2");
   CHECK_THROWS_WITH(parse({"--lr", "0"}), "--lr: expected a finite number above 0, got 0");
   CHECK_THROWS_WITH(parse({"--lr", "nan"}), "--lr: expected a finite number above 0, got nan");
+  CHECK_THROWS_WITH(parse({"--flip", "1.5"}), "--flip: expected a number from 0 to 1, got 1.5");
+  CHECK_THROWS_WITH(parse({"--flip", "nan"}), "--flip: expected a number from 0 to 1, got nan");
+  CHECK_THROWS_WITH(parse({"--crop-padding", "-1"}), "--crop-padding: expected at least 0, got -1");
   CHECK_THROWS_WITH(parse({"--seed", "1,x"}), "--seed: expected whole numbers from 0 to 2^64 - 1, got \"x\"");
   CHECK_THROWS_WITH(parse({"--seed", "-1"}), "--seed: expected whole numbers from 0 to 2^64 - 1, got \"-1\"");
   CHECK_THROWS_WITH(parse({"--seed", "1,01"}), "--seed: 1 is given twice");

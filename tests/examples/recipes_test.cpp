@@ -144,3 +144,14 @@ TEST_CASE("the L1 penalty of eva6 takes part in the training", "[examples]") {
   const double without = trained("eva6", "bn", 4, two_epochs).last().train_loss;
   CHECK(with != without);
 }
+
+TEST_CASE("images are mirrored and moved where the command line says so", "[examples]") {
+  const auto loss_with = [](std::vector<std::string> more) {
+    more.insert(more.end(), {"--batch-size", "2", "--epochs", "2"});
+    return trained("onecycle", "gn", 4, more).last().train_loss;
+  };
+  const double plain = loss_with({});
+  CHECK(loss_with({"--flip", "0", "--crop-padding", "0"}) == plain);
+  CHECK(loss_with({"--flip", "1"}) != plain);
+  CHECK(loss_with({"--crop-padding", "4"}) != plain);
+}

@@ -110,7 +110,8 @@ TEST_CASE("a run is known by its options", "[examples]") {
   CHECK(of({"--threads", "1", "--no-progress", "--out", "x", "--resume", "--epochs", "20"}) == usual);
   const std::vector<std::vector<std::string>> others{{"--recipe", "eva6"}, {"--norm", "bn"},      {"--seed", "2"},
                                                      {"--epochs", "2"},    {"--batch-size", "2"}, {"--lr", "2"},
-                                                     {"--limit", "2000"},  {"batch-size-study"},  {"--recipe", "all"}};
+                                                     {"--limit", "2000"},  {"--flip", "0.5"},     {"--crop-padding", "1"},
+                                                     {"batch-size-study"}, {"--recipe", "all"}};
   for (const auto& other : others) {
     INFO(other.front());
     CHECK(of(other) != usual);

@@ -212,7 +212,10 @@ function experimentSection(experiment, state) {
   const facts = [
     counted(experiment.epochs, 'epoch'), `batch of ${fixed(experiment.batch_size)}`,
     `learning rate ${short(experiment.learning_rate)}${experiment.schedule ? `, ${experiment.schedule}` : ''}`,
-    isNumber(experiment.momentum) && `momentum ${short(experiment.momentum)}`, counted(seeds, 'seed'),
+    isNumber(experiment.momentum) && `momentum ${short(experiment.momentum)}`,
+    experiment.flip > 0 && `${short(100 * experiment.flip)} % of the training images mirrored`,
+    experiment.crop_padding > 0 && `training images moved by up to ${counted(experiment.crop_padding, 'pixel')}`,
+    counted(seeds, 'seed'),
   ].filter(Boolean);
   const rows = norms.map(norm => ({experiment, norm}));
   return make('section', {id: sectionId(experiment)},
