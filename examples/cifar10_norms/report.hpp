@@ -94,6 +94,7 @@ class Report {
       work();
     } catch (const std::exception& error) {
       results.failed = error.what();
+      results.fails_again = dynamic_cast<const normnet::NotFiniteError*>(&error) != nullptr;
       results.finished = false;
       write_failed(results);
       throw;

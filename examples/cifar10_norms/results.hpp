@@ -103,6 +103,7 @@ struct Results {
   bool finished = false;
   bool interrupted = false;                          ///< by Ctrl-C or SIGTERM
   std::optional<std::string> failed = std::nullopt;  ///< the error that ended it
+  bool fails_again = false;                          ///< with the same error, if it goes on from its checkpoints
   std::vector<ExperimentResult> experiments = {};
   std::optional<StudyResult> study = std::nullopt;
   std::vector<Picture> pictures = {};

@@ -114,14 +114,14 @@ inline Json of(const StudyResult& study, std::optional<Index> limit) {
 /// Everything that there is so far. What is not a number is null. Each normalization must have at least one epoch.
 inline Json results_json(const Results& results, const Options& options, const Data& data) {
   const int classes = data.images.test.classes();
-  const bool stopped = results.interrupted || results.failed;
+  const bool goes_on = results.interrupted || (results.failed && !results.fails_again);
   Json all{{"program", "cifar10_norms"},
            {"version", results.version},
            {"command", results.command_line},
            {"finished", results.finished},
            {"interrupted", results.interrupted},
            {"failed", json::or_null(results.failed)},
-           {"resume", stopped && options.keep_checkpoints > 0 ? Json(options.resume_command) : Json()},
+           {"resume", goes_on && options.keep_checkpoints > 0 ? Json(options.resume_command) : Json()},
            {"resumed", options.resume},
            {"started", results.started},
            {"seconds", results.stopwatch.seconds()},

@@ -392,6 +392,11 @@ TEST_CASE("a run that an error ends says so in its files", "[examples]") {
   CHECK(written().at("experiments").at(0).at("norms").size() == 1);  // the other has no epoch to show
   CHECK(page().find("\"failed\":\"the \\\"disk\\\" burns\"") != std::string::npos);
 
+  const auto diverge = [] { throw normnet::NotFiniteError("the loss became nan"); };
+  CHECK_THROWS_WITH(report.watch(results, diverge), "the loss became nan");
+  CHECK(written().at("failed") == "the loss became nan");
+  CHECK(written().at("resume") == nullptr);  // it would come to the same
+
   // A disk that is too full for another file: each is told where it stands, and is otherwise as it was.
   results = {.version = "1.2.3", .command_line = "\"failed\":null \"failed\": null"};
   report.begin(results);

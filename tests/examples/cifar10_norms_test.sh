@@ -182,6 +182,7 @@ expect_same "lines on standard error of a run that is lost" "$(wc -l <stderr)" 1
 grep --quiet '^cifar10_norms: Trainer: the loss became nan in epoch 1, step 2, .*; the first value .* is the output of' stderr || fail "unclear error of a run that is lost: $(<stderr)"
 grep --quiet '"failed": "Trainer: the loss became nan' lost/results.json || fail "results.json does not tell of the error"
 grep --quiet '"failed":"Trainer: the loss became nan' lost/report.html || fail "report.html does not tell of the error"
+grep --quiet '"resume": null' lost/results.json || fail "results.json offers to come to the same error again"
 expect_same "leftovers" "$(cd lost && LC_ALL=C ls -A | grep part)" .notes.12-3.part
 grep --quiet '"failed": "cannot make the folder ' full/results.json || fail "results.json does not tell of checkpoints that fail"
 code=0

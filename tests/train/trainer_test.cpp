@@ -317,6 +317,7 @@ TEST_CASE("a loss that is not finite ends the training and names its place", "[t
   CHECK_THROWS_WITH(
       Trainer<float>(sound, third, Lost()).fit(train_images(), test_images(), silent(5)),
       "Trainer: the loss became -inf in epoch 1, step 1, at learning rate 0.01; all outputs and gradients are finite");
+  CHECK_THROWS_AS(Trainer<float>(sound, third, Lost()).fit(train_images(), test_images(), silent(5)), NotFiniteError);
 }
 
 namespace {

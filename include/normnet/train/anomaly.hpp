@@ -21,6 +21,12 @@
 
 namespace normnet {
 
+/// A training came to a loss or a gradient that is not finite: the same training would come to it again.
+class NotFiniteError : public Error {
+ public:
+  using Error::Error;
+};
+
 /// A value that is not finite, where there was none before it. Prints as
 ///
 ///     the output of Conv2d "conv1" in the forward pass, inf at image 3, channel 1, y 0, x 5

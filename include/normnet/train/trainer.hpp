@@ -131,8 +131,8 @@ class Trainer {
       : net_(&net), optimizer_(&optimizer), loss_(new L(std::move(loss))) {}
 
   /// Trains, and returns the epochs that it has finished. Throws Error on options without sense, an empty data set, a network
-  /// that does not fit its images or has fewer outputs than classes, and when the loss of a batch, or of the tests, is not finite:
-  /// it names the epoch, the step, and the layer whose output, or gradient, is the first that is not finite in this batch.
+  /// that does not fit its images or has fewer outputs than classes, and NotFiniteError when the loss of a batch, or of the tests, is
+  /// not finite: it names the epoch, the step, and the layer whose output, or gradient, is the first that is not finite in this batch.
   History fit(const Dataset& train, const Dataset& test, FitOptions options) {
     if (options.epochs < 0) fail("Trainer: expected at least 0 epochs, got ", options.epochs);
     if (options.first_epoch < 1) fail("Trainer: expected a first_epoch of at least 1, got ", options.first_epoch);
@@ -311,8 +311,8 @@ class Trainer {
 
   // In a step.
   [[noreturn]] void stop(const std::string& what, const std::optional<Anomaly>& anomaly) const {
-    fail("Trainer: ", what, " in epoch ", position_.epoch, ", step ", position_.done.batches + 1, ", at learning rate ",
-         optimizer_->lr(), "; ", where(anomaly));
+    throw NotFiniteError(concat("Trainer: ", what, " in epoch ", position_.epoch, ", step ", position_.done.batches + 1,
+                                ", at learning rate ", optimizer_->lr(), "; ", where(anomaly)));
   }
 
   // After the tests of an epoch.
@@ -322,8 +322,8 @@ class Trainer {
     net_->eval();
     while (batches < loader.batches() && !anomaly) anomaly = find_anomaly(*net_, loader.load(batches++).images);
     net_->train();
-    fail("Trainer: the loss of the test images became ", to_text(loss), " after epoch ", position_.epoch, "; ", where(anomaly),
-         anomaly ? concat(" of test batch ", batches) : "");
+    throw NotFiniteError(concat("Trainer: the loss of the test images became ", to_text(loss), " after epoch ", position_.epoch,
+                                "; ", where(anomaly), anomaly ? concat(" of test batch ", batches) : ""));
   }
 
   static std::string where(const std::optional<Anomaly>& anomaly) {
