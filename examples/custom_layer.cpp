@@ -64,7 +64,7 @@ class Swish final : public Layer<T> {
   Parameter<T> beta_;
 };
 
-int main() {
+int main() try {
   Swish<double> layer(5);
   const GradientCheckResult check = gradient_check(layer, Shape{3, 5, 4, 7});
   std::cout << check << (check.ok() ? "The backward pass is right.\n\n" : "The backward pass is wrong.\n\n");
@@ -87,4 +87,7 @@ int main() {
   const bool learned = history.last().train_loss < 0.8 * history.epochs.front().train_loss;
   std::cout << (learned ? "The network with it learns.\n" : "The network with it does not learn.\n");
   return learned ? 0 : 1;
+} catch (const Error& error) {
+  std::cerr << "custom_layer: " << error.what() << "\n";
+  return 1;
 }

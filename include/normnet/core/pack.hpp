@@ -187,8 +187,9 @@ NORMNET_INLINE Pack<T> add_halves(const Pack<T>& a, const Pack<T>& b, std::integ
 /// a[0] = the sums of the packs a[0] ... a[2 * Half - 1], one per lane; the other packs are overwritten.
 template <int Half, class T>
 NORMNET_INLINE void add_all_halves(Pack<T>* a) {
-  for (int i = 0; i < Half; ++i)
+  for (int i = 0; i < Half; ++i) {
     a[i] = add_halves<Half>(a[2 * i], a[2 * i + 1], std::make_integer_sequence<int, Pack<T>::lanes>());
+  }
   if constexpr (Half > 1) add_all_halves<Half / 2>(a);
 }
 

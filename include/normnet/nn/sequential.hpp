@@ -335,8 +335,9 @@ class Sequential final : public BlockLayer<T> {
     if (dy.shape() != top_output_.shape()) {
       fail(this->label(), ": expected a gradient of shape ", top_output_.shape(), ", got ", dy.shape());
     }
-    if (!dy.padding_lanes_are_zero())
+    if (!dy.padding_lanes_are_zero()) {
       fail(this->label(), ": expected a gradient with zeros in the lanes past image ", dy.images() - 1);
+    }
     const Batch<T>* gradient = &dy;
     if (!dy.halo().holds(gradient_halo())) {
       padded_gradient_.reset(dy.shape(), gradient_halo());

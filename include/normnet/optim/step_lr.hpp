@@ -26,7 +26,8 @@ class StepLR final : public Scheduler<T> {
   }
 
   double lr_at(Index epoch) const override {
-    return this->base_lr() * std::pow(options_.gamma, static_cast<double>(epoch / options_.step_size));
+    const Index falls = epoch / options_.step_size;
+    return this->base_lr() * std::pow(options_.gamma, static_cast<double>(falls));
   }
 
  private:

@@ -75,7 +75,7 @@ namespace testing {
 inline std::string index_text(const Shape& shape, Index position) {
   std::string text;
   for (Index i = shape.rank(); i-- > 0;) {
-    text = std::to_string(position % shape[i]) + (text.empty() ? "" : ", ") + text;
+    text = concat(position % shape[i], text.empty() ? "" : ", ", text);
     position /= shape[i];
   }
   return "(" + text + ")";
@@ -154,9 +154,9 @@ void fill_padding_lanes(Batch<T>& batch, double value) {
 ///
 /// shift(i, delta) sets element i of that tensor to its value plus delta; outputs() evaluates.
 template <class T, class ShiftFn, class OutputsFn>
-GradientCheckResult::Gradient compare_gradient(std::string name, const Tensor<T>& analytic, const Tensor<T>& weight,
+GradientCheckResult::Gradient compare_gradient(const std::string& name, const Tensor<T>& analytic, const Tensor<T>& weight,
                                                ShiftFn shift, OutputsFn outputs, const GradientCheckOptions& options) {
-  GradientCheckResult::Gradient result{.name = std::move(name), .shape = analytic.shape()};
+  GradientCheckResult::Gradient result{.name = name, .shape = analytic.shape()};
   double squares = 0;
   for (const double value : analytic.span()) squares += value * value;
   const double scale = std::max(1e-5, std::sqrt(squares / static_cast<double>(std::max<Index>(1, analytic.size()))));

@@ -125,14 +125,15 @@ class AnomalyDetector final : public LayerWatcher<T> {
     }
     for (const auto& [name, parameter] : layer.parameters()) {
       check(parameter->grad,
-            {.pass = Anomaly::Pass::backward, .layer = label, .what = "the gradient of the " + name + " of " + label});
+            {.pass = Anomaly::Pass::backward, .layer = label, .what = concat("the gradient of the ", name, " of ", label)});
     }
   }
 
  private:
   void check(const Batch<T>& batch, Anomaly anomaly) {
-    for (Index block = 0; !found_ && block < batch.blocks(); ++block) {
-      if (!anomaly_detail::is_finite(batch, block)) find(batch, block, std::move(anomaly));
+    if (found_) return;
+    for (Index block = 0; block < batch.blocks(); ++block) {
+      if (!anomaly_detail::is_finite(batch, block)) return find(batch, block, std::move(anomaly));
     }
   }
 
@@ -154,7 +155,8 @@ class AnomalyDetector final : public LayerWatcher<T> {
   }
 
   void check(const Tensor<T>& gradient, Anomaly anomaly) {
-    for (Index i = 0; !found_ && i < gradient.size(); ++i) {
+    if (found_) return;
+    for (Index i = 0; i < gradient.size(); ++i) {
       if (std::isfinite(gradient[i])) continue;
       anomaly.of_parameter = true;
       anomaly.value = static_cast<double>(gradient[i]);
@@ -163,6 +165,7 @@ class AnomalyDetector final : public LayerWatcher<T> {
         anomaly.place.insert(anomaly.place.begin(), rest % gradient.shape()[extent]);
       }
       found_ = std::move(anomaly);
+      return;
     }
   }
 

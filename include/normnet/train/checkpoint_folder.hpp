@@ -35,10 +35,10 @@ struct CheckpointFile {
   std::filesystem::path path{};
 
   friend std::strong_ordering operator<=>(const CheckpointFile& a, const CheckpointFile& b) {
-    if (const auto order = a.epochs <=> b.epochs; order != 0) return order;
+    if (const auto order = a.epochs <=> b.epochs; std::is_neq(order)) return order;
     return a.batches <=> b.batches;
   }
-  friend bool operator==(const CheckpointFile& a, const CheckpointFile& b) { return (a <=> b) == 0; }
+  friend bool operator==(const CheckpointFile& a, const CheckpointFile& b) { return std::is_eq(a <=> b); }
 };
 
 inline constexpr std::string_view checkpoint_stem = "checkpoint-";

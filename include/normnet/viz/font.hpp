@@ -268,7 +268,7 @@ class Font {
       stbtt_MakeGlyphBitmapSubpixel(info, bitmap.data(), columns, rows, columns, pixels, pixels, shift, 0, glyph);
       for (int y = 0; y < rows; ++y) {
         for (int x = 0; x < columns; ++x) {
-          const float share = static_cast<float>(bitmap[static_cast<std::size_t>(y * columns + x)]) / 255.0F;
+          const float share = static_cast<float>(bitmap[static_cast<std::size_t>(Index{y} * columns + x)]) / 255.0F;
           mask.add(mask.origin + static_cast<Index>(whole) + x0 + x, mask.baseline + y0 + y, share);
         }
       }

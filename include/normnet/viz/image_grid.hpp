@@ -119,7 +119,8 @@ class ImageGrid {
     if (cells_.empty()) {
       const TextStyle style{
           .size = size, .color = soft_ink, .horizontal = HorizontalAlign::center, .vertical = VerticalAlign::middle};
-      draw_text(image, static_cast<double>(width) / 2, static_cast<double>(top + cell_height / 2), "no images", font, style);
+      const Index middle = top + cell_height / 2;
+      draw_text(image, static_cast<double>(width) / 2, static_cast<double>(middle), "no images", font, style);
     }
     for (std::size_t i = 0; i < cells_.size(); ++i) {
       const Index column = static_cast<Index>(i) % columns;
@@ -133,7 +134,8 @@ class ImageGrid {
       }
       if (cell.image) image.blit(*cell.image, x, y, options_.scale);
       const double centre = static_cast<double>(x) + static_cast<double>(picture_width) / 2;
-      double baseline = static_cast<double>(y + picture_height + gap / 2) + font.ascent(size);
+      const Index top_of_caption = y + picture_height + gap / 2;
+      double baseline = static_cast<double>(top_of_caption) + font.ascent(size);
       for (std::size_t line = 0; line < cell.caption.size(); ++line) {
         const bool accented = cell.highlight && line + 1 == cell.caption.size();
         const std::string text = shorten(cell.caption[line], font, size, static_cast<double>(cell_width));

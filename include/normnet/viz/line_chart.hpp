@@ -365,6 +365,7 @@ class LineChart {
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return ends[a] < ends[b]; });
     std::vector<double> wanted;
+    wanted.reserve(order.size());
     for (const std::size_t i : order) wanted.push_back(ends[i]);
     const std::vector<double> positions = spread(wanted, layout.entry_space, top, layout.bottom());
     for (std::size_t rank = 0; rank < order.size(); ++rank) draw_entry(image, layout, series_[order[rank]], positions[rank]);

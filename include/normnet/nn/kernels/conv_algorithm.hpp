@@ -27,8 +27,9 @@ enum class ConvPass { forward, input_gradient, weight_gradient };
 inline Index multiplications_inside(const ConvGeometry& conv, Pair input) {
   const auto along = [](Index in, Index out, Index padding) {
     Index count = 0;
-    for (Index tap = 0; tap < 3; ++tap)
+    for (Index tap = 0; tap < 3; ++tap) {
       count += std::max<Index>(0, std::min(out, in + padding - tap) - std::max<Index>(0, padding - tap));
+    }
     return count;
   };
   const Pair output = conv.output(input);

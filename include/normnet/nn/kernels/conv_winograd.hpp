@@ -229,8 +229,9 @@ class WinogradCorrelation {
           const int present = static_cast<int>(std::min<Index>(Tiles, last - tile));
           for (Index i = 0; i < count; ++i) {
             constexpr Index every = count / Channels;  // for a channel at a time
-            if (i % every == 0 && i / every < Channels)
+            if (i % every == 0 && i / every < Channels) {
               prefetch_outputs<M>(y, block, g * outputs_ + first_channel(t) + i / every, tile, present);
+            }
             winograd_product(weight + i * inputs_ * Channels, v + i * layout.position_stride(), layout.channel_stride(), inputs_,
                              product[i]);
           }

@@ -66,8 +66,9 @@ class KeepBitsDraw {
       key0 += 0x9E3779B9;
       key1 += 0xBB67AE85;
     }
-    for (int lane = 0; lane < Pack<float>::lanes; ++lane)
+    for (int lane = 0; lane < Pack<float>::lanes; ++lane) {
       images_[lane % 2][lane / 2] = first_image + static_cast<std::uint32_t>(lane);
+    }
   }
 
   NORMNET_INLINE EightKeepBits operator()(std::uint32_t counter) const {
@@ -168,8 +169,9 @@ inline void draw_keep_bits(const Random& random, std::uint32_t first_image, Inde
     if (first <= begin && end <= last) {
       std::copy_n(eight.data(), 8, keep + (begin - first));
     } else {
-      for (Index e = std::max(first, begin); e < std::min(last, end); ++e)
+      for (Index e = std::max(first, begin); e < std::min(last, end); ++e) {
         keep[e - first] = eight[static_cast<std::size_t>(e - begin)];
+      }
     }
   }
 }

@@ -68,8 +68,9 @@ void winograd_strip(const WinogradGrid& grid, const Strip& strip, const Winograd
         for (std::size_t k = 0; k < Pixels; ++k) {
           const Index row = i * M + static_cast<Index>(k);
           pixel[k] = plane.zeros;
-          if (row < plane.height)
+          if (row < plane.height) {
             pixel[k] = plane.batch.row(block, first_channel + c, plane.origin.height + row) + plane.origin.width;
+          }
         }
         // The pixels of both rows that a tile reads; it shares some with the tile before.
         std::array<Pack<T>, Pixels> d[2];
@@ -251,8 +252,9 @@ void winograd_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const
       std::array<double, static_cast<std::size_t>(positions)> of_pair;
       for (std::size_t k = 0; k < of_pair.size(); ++k) of_pair[k] = total[k][i];
       const std::array<double, 9> gradient = winograd_weight_gradient<M>(of_pair);
-      for (std::size_t tap = 0; tap < 9; ++tap)
+      for (std::size_t tap = 0; tap < 9; ++tap) {
         dweight[(first + i) * 9 + static_cast<Index>(tap)] += static_cast<T>(gradient[tap]);
+      }
     }
   });
 }
