@@ -220,7 +220,7 @@ TEST_CASE("Conv2d draws its parameters as PyTorch does", "[conv2d]") {
   const auto [bias_low, bias_high] = std::minmax_element(conv.bias().value.span().begin(), conv.bias().value.span().end());
   CHECK((*bias_low >= -bound && *bias_low<-0.8F * bound&& * bias_high <= bound&& * bias_high> 0.8F * bound));
   CHECK(conv.weight().value[0] != conv.bias().value[0]);
-  Linear<float> linear(60, 64);
+  Linear<float> linear(60, 300);
   const auto [linear_low, linear_high] =
       std::minmax_element(linear.bias().value.span().begin(), linear.bias().value.span().end());
   CHECK((*linear_low >= -bound && *linear_low<-0.8F * bound&& * linear_high <= bound&& * linear_high> 0.8F * bound));

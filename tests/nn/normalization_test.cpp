@@ -204,6 +204,35 @@ TEST_CASE("variance is right where the mean is a million times the spread", "[no
   check(InstanceNorm2d<float>(4), normalized(exact, 68, [](Index n, Index c, Index, Index) { return n * 4 + c; }));
 }
 
+TEST_CASE("gradients are right where the mean is a million times the spread", "[norm][numerics]") {
+  const Shape shape{17, 4, 16, 15};
+  Tensor<float> x(shape);
+  for (Index i = 0; i < x.size(); ++i) x[i] = static_cast<float>(1e4 + 1e-2 * Random(1).normal(static_cast<std::uint64_t>(i)));
+  const Tensor<float> dy = test::random_tensor<float>(shape, 2, -1, 3);
+  const auto check = [&](auto rounded, auto exact) {
+    Batch<float> y(shape), dx(shape);
+    Batch<double> exact_y(shape), exact_dx(shape);
+    const auto exact_x = Batch<double>::from(test::cast<double>(x));
+    rounded.forward(Batch<float>::from(x), y, training);
+    rounded.backward(Batch<float>::from(x), y, Batch<float>::from(dy), dx);
+    exact.forward(exact_x, exact_y, training);
+    exact.backward(exact_x, exact_y, Batch<double>::from(test::cast<double>(dy)), exact_dx);
+    // Of the greatest value: a few roundings of each pixel's, and of sums that lose nothing.
+    const auto error = [](const Tensor<float>& got, const Tensor<double>& expected) {
+      double greatest = 0;
+      for (const double value : expected.span()) greatest = std::max(greatest, std::abs(value));
+      return test::max_difference(test::cast<double>(got), expected) / greatest;
+    };
+    CHECK(error(dx.to_tensor(), exact_dx.to_tensor()) < 1e-6);
+    CHECK(error(rounded.weight().grad, exact.weight().grad) < 1e-6);
+    CHECK(error(rounded.bias().grad, exact.bias().grad) < 1e-6);
+  };
+  check(BatchNorm2d<float>(4), BatchNorm2d<double>(4));
+  check(GroupNorm<float>(2, 4), GroupNorm<double>(2, 4));
+  check(InstanceNorm2d<float>({.channels = 4, .affine = true}), InstanceNorm2d<double>({.channels = 4, .affine = true}));
+  check(LayerNorm<float>({4, 16, 15}), LayerNorm<double>({4, 16, 15}));
+}
+
 TEST_CASE("constant inputs normalize to zero", "[norm][numerics]") {
   const Tensor<double> x({3, 4, 3, 2}, 1e6);
   BatchNorm2d<double> batch_norm(4);

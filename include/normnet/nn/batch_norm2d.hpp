@@ -73,12 +73,11 @@ class BatchNorm2d final : public BlockLayer<T> {
       const auto gather = [&](Index block, Index c) {
         of_block(statistics_, block, c) = kernels::statistics_per_block(x, block, c);
       };
-      schedule.each_channel(channels, 2 * x.plane(), gather,
-                            [&, follows = mode.training && options_.track_running_stats](Index c) {
-                              const auto statistics = batch_statistics(c, x.blocks());
-                              set_moments(c, statistics);
-                              if (follows) follow(c, statistics);
-                            });
+      schedule.each_channel(channels, 2 * x.plane(), gather, [&](Index c) {
+        const auto statistics = batch_statistics(c, x.blocks());
+        set_moments(c, statistics);
+        if (options_.track_running_stats) follow(c, statistics);
+      });
     } else {
       set_running_moments();
     }
