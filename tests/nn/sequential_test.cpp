@@ -122,7 +122,7 @@ TEST_CASE("what a convolution computes for the layers behind it changes no bit",
     return net;
   };
   auto net = build(), plain = build();
-  for (const std::uint64_t pass : {0, 1}) {
+  for (const std::uint64_t pass : {std::uint64_t{0}, std::uint64_t{1}}) {
     const auto x = Batch<float>::from(test::random_tensor<float>({19, 6, 11, 9}, pass));
     LayerByLayer<float> reference;
     const Tensor<float> trained = net.forward(x).to_tensor();
