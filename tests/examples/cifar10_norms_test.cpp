@@ -188,7 +188,7 @@ TEST_CASE("the options of the study", "[examples]") {
   CHECK(plan.recipe->name == "dw");
   CHECK(plan.norms.back().name == "ln");  // not the recipe's own lnet
   CHECK(plan.epochs == study_epochs);
-  CHECK(learning_rate_at(plan, 64) == 0.05);  // half of that at 128
+  CHECK(learning_rate_at(plan, 64) == 0.2);  // twice that at 32
   CHECK(parse({"batch-size-study"})->batch_sizes == std::vector<Index>{2, 4, 8, 16, 32, 64, 128, 256});
   CHECK(parse({"recipes"})->command == Command::recipes);
 }
