@@ -35,16 +35,22 @@ class LaneSum {
   NORMNET_INLINE void add(const Pack<T>& pack) {
     for (std::size_t i = 0; i < sum_.size(); ++i) sum_[i] += widened(pack, i);
   }
+  /// Adds the distance a - b, and its square to `squares`.
+  NORMNET_INLINE void add_distance(const Pack<T>& a, const Pack<T>& b, LaneSum& squares) {
+    for (std::size_t i = 0; i < sum_.size(); ++i) {
+      const Pack<double> distance = widened(a, i) - widened(b, i);
+      sum_[i] += distance;
+      squares.sum_[i] += distance * distance;
+    }
+  }
   void add(const LaneSum& other, double factor) {
     for (std::size_t i = 0; i < sum_.size(); ++i) sum_[i] += Pack<double>(factor) * other.sum_[i];
   }
 
-  /// a * (this - b * other), lane by lane.
-  LaneSum scaled_distance(const Pack<T>& a, const Pack<T>& b, const LaneSum& other) const {
+  /// a * this - b * other, lane by lane.
+  LaneSum scaled_difference(const Pack<T>& a, const Pack<T>& b, const LaneSum& other) const {
     LaneSum result;
-    for (std::size_t i = 0; i < sum_.size(); ++i) {
-      result.sum_[i] = widened(a, i) * (sum_[i] - widened(b, i) * other.sum_[i]);
-    }
+    for (std::size_t i = 0; i < sum_.size(); ++i) result.sum_[i] = widened(a, i) * sum_[i] - widened(b, i) * other.sum_[i];
     return result;
   }
 

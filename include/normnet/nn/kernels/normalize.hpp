@@ -44,60 +44,49 @@ struct Statistics {
   }
 };
 
-/// Mean and 1 / sqrt(variance + eps), one per lane. The mean is kept in two parts: rounded to T alone, a mean of 10,000 would be
-/// wrong by more than a spread of 0.001.
+/// Mean and rstd = 1 / sqrt(variance + eps), one per lane. The mean rounded to T is not enough: one of 10,000 would be wrong by more
+/// than a spread of 0.001. What rounding takes from it is kept times rstd, for a denormal's rest alone would be 0.
 template <class T>
 struct Moments {
-  Pack<T> mean, mean_rest, rstd;
+  Pack<T> mean, rest, rstd;
 
-  NORMNET_INLINE Pack<T> normalized(const Pack<T>& x) const { return ((x - mean) - mean_rest) * rstd; }
+  NORMNET_INLINE Pack<T> normalized(const Pack<T>& x) const { return (x - mean) * rstd - rest; }
 
   void set(int lane, const Statistics& statistics, double eps) {
     const T rounded = static_cast<T>(statistics.mean);
+    const double exact_rstd = 1 / std::sqrt(statistics.variance + eps);
     mean.set(lane, rounded);
-    mean_rest.set(lane, static_cast<T>(statistics.mean - static_cast<double>(rounded)));
-    rstd.set(lane, static_cast<T>(1 / std::sqrt(statistics.variance + eps)));
+    rest.set(lane, static_cast<T>((statistics.mean - static_cast<double>(rounded)) * exact_rstd));
+    rstd.set(lane, static_cast<T>(exact_rstd));
   }
 
   /// The same in every lane.
   static Moments broadcast(const Statistics& statistics, double eps) {
     Moments moments;
     moments.set(0, statistics, eps);
-    return {Pack<T>(moments.mean[0]), Pack<T>(moments.mean_rest[0]), Pack<T>(moments.rstd[0])};
+    return {Pack<T>(moments.mean[0]), Pack<T>(moments.rest[0]), Pack<T>(moments.rstd[0])};
   }
 };
 
-/// Sums of x over a region, per lane.
+/// Sums over a region of the distances of x from `from`, and of their squares, per lane. In double, so that neither loses a digit
+/// of floats; and squares of distances do not cancel as those of the values would.
 template <class T>
-LaneSum<T> sum_of(const Batch<T>& x, Index block, const Region& region) {
-  PixelSums<T, 1> sums;
-  region.for_each_row([&](Index c, Index y) {
-    const Pack<T>* row = x.row(block, c, y);
-    sums.add_row(x.width(), [&](Index i, auto& sum) { sum[0] += row[i]; });
-  });
-  return sums.totals()[0];
-}
+struct DistanceSums {
+  LaneSum<T> distances, squares;
 
-/// Sums over a region of the distances of pixels from an estimate of their mean, and of the squares: the second of two passes. The
-/// first pass sums floats as large as the mean; the small distances say exactly how far off it was, and the squares do not cancel.
-template <class T>
-std::array<LaneSum<T>, 2> spread_of(const Batch<T>& x, Index block, const Region& region, const Pack<T>& estimate) {
-  PixelSums<T, 2> sums;
-  region.for_each_row([&](Index c, Index y) {
-    const Pack<T>* row = x.row(block, c, y);
-    sums.add_row(x.width(), [&](Index i, auto& sum) {
-      const Pack<T> distance = row[i] - estimate;
-      sum[0] += distance;
-      sum[1] += distance * distance;
+  DistanceSums(const Batch<T>& x, Index block, const Region& region, const Pack<T>& from) {
+    region.for_each_row([&](Index c, Index y) {
+      const Pack<T>* row = x.row(block, c, y);
+      for (Index i = 0; i < x.width(); ++i) distances.add_distance(row[i], from, squares);
     });
-  });
-  return sums.totals();
-}
+  }
+};
 
-/// The statistics of `count` values from the sums of both passes.
-inline Statistics corrected(double estimate, double sum_of_distances, double sum_of_squares, double count) {
-  const double correction = sum_of_distances / count;
-  return {count, estimate + correction, std::max(0.0, sum_of_squares / count - correction * correction)};
+/// The statistics of `count` values from the sums of their distances from `from` and of the squares. Is `from` one of the values, then
+/// the squares are at most count + 1 times what is left of them, however far it is from the others (docs/derivations.md).
+inline Statistics statistics_of(double from, double sum_of_distances, double sum_of_squares, double count) {
+  const double distance = sum_of_distances / count;
+  return {count, from + distance, std::max(0.0, sum_of_squares / count - distance * distance)};
 }
 
 /// Statistics of a region of each image of a block, one per lane.
@@ -105,12 +94,12 @@ template <class T>
 std::array<Statistics, static_cast<std::size_t>(Pack<T>::lanes)> statistics_per_image(const Batch<T>& x, Index block,
                                                                                       const Region& region) {
   const double count = static_cast<double>(region.pixels(x.width()));
-  const Pack<T> estimate = sum_of(x, block, region).mean(count);
-  const auto spread = spread_of(x, block, region, estimate);
+  const Pack<T> first = *x.row(block, region.first_channel, region.first_row);
+  const DistanceSums<T> sums(x, block, region, first);
   std::array<Statistics, static_cast<std::size_t>(Pack<T>::lanes)> statistics;
   for (int lane = 0; lane < Pack<T>::lanes; ++lane) {
     statistics[static_cast<std::size_t>(lane)] =
-        corrected(static_cast<double>(estimate[lane]), spread[0][lane], spread[1][lane], count);
+        statistics_of(static_cast<double>(first[lane]), sums.distances[lane], sums.squares[lane], count);
   }
   return statistics;
 }
@@ -134,9 +123,9 @@ Statistics statistics_per_block(const Batch<T>& x, Index block, Index c) {
   const Region plane{c, c + 1, 0, x.height()};
   const int images = x.images_in(block);
   const double count = static_cast<double>(x.plane() * images);
-  const Pack<T> estimate(static_cast<T>(sum_of(x, block, plane).total(images) / count));
-  const auto spread = spread_of(x, block, plane, estimate);
-  return corrected(static_cast<double>(estimate[0]), spread[0].total(images), spread[1].total(images), count);
+  const Pack<T> first((*x.row(block, c, 0))[0]);
+  const DistanceSums<T> sums(x, block, plane, first);
+  return statistics_of(static_cast<double>(first[0]), sums.distances.total(images), sums.squares.total(images), count);
 }
 
 /// The straight line y = scale * (x - mean) + shift, which is weight * normalized(x) + bias.
@@ -146,7 +135,7 @@ struct NormalizingLine {
 
   NormalizingLine() = default;
   NormalizingLine(const Moments<T>& moments, T weight, T bias)
-      : mean(moments.mean), scale(moments.rstd * Pack<T>(weight)), shift(Pack<T>(bias) - moments.mean_rest * scale) {}
+      : mean(moments.mean), scale(moments.rstd * Pack<T>(weight)), shift(Pack<T>(bias) - moments.rest * Pack<T>(weight)) {}
 
   NORMNET_INLINE Pack<T> operator()(const Pack<T>& x) const { return (x - mean) * scale + shift; }
 
@@ -174,7 +163,7 @@ GradientSums<T> gradient_sums(const Batch<T>& x, const Batch<T>& dy, Index block
     });
   }
   const auto totals = sums.totals();
-  return {totals[0], totals[1].scaled_distance(moments.rstd, moments.mean_rest, totals[0])};
+  return {totals[0], totals[1].scaled_difference(moments.rstd, moments.rest, totals[0])};
 }
 
 /// dx = rstd * (weight * dy - mean_g - xhat * mean_g_xhat), as a line through both: scale * dy + slope * (x - mean) + shift.
@@ -186,7 +175,7 @@ struct NormalizingGradient {
       : mean(moments.mean),
         scale(moments.rstd * Pack<T>(weight)),
         slope(Pack<T>(T(0)) - moments.rstd * (moments.rstd * mean_g_xhat)),
-        shift(Pack<T>(T(0)) - (moments.rstd * mean_g + slope * moments.mean_rest)) {}
+        shift(moments.rstd * (moments.rest * mean_g_xhat - mean_g)) {}
 
   NORMNET_INLINE void apply(const Pack<T>* x, const Pack<T>* dy, Pack<T>* dx, Index width) const {
     for (Index i = 0; i < width; ++i) dx[i] = scale * dy[i] + (slope * (x[i] - mean) + shift);
