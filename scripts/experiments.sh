@@ -35,4 +35,5 @@ esac
 # Threads that wait for others soon sleep: spinning gains nothing here, and where other programs run it takes their cores, and ours.
 export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-1000}
 
-exec "$root/build/release/examples/cifar10_norms" "${data[@]}" "$@"
+# Under the script's name, so that the command that it tells for going on with a stopped run is this one.
+exec -a "$0" "$root/build/release/examples/cifar10_norms" "${data[@]}" "$@"

@@ -135,14 +135,17 @@ inline void check_batch_sizes(std::vector<Index>& sizes) {
   if (twice != sizes.end()) refuse("--batch-sizes: ", *twice, " is given twice");
 }
 
-/// The arguments in one line, those with blanks in quotes; without some.
-inline std::string as_text(int argc, char** argv, const std::set<std::string>& left_out = {}) {
-  std::string text = "cifar10_norms";
+/// An argument as a shell takes it: in quotes if it needs them.
+inline std::string quoted(const std::string& argument) {
+  const bool plain = !argument.empty() && argument.find_first_of(" \t\n\"'") == std::string::npos;
+  return plain ? argument : "'" + argument + "'";
+}
+
+/// The program and its arguments in one line; without some.
+inline std::string as_text(const std::string& program, int argc, char** argv, const std::set<std::string>& left_out = {}) {
+  std::string text = quoted(program);
   for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (left_out.count(argument) > 0) continue;
-    const bool plain = !argument.empty() && argument.find_first_of(" \t\n\"'") == std::string::npos;
-    text += plain ? " " + argument : " '" + argument + "'";
+    if (left_out.count(argv[i]) == 0) text += " " + quoted(argv[i]);
   }
   return text;
 }
@@ -164,8 +167,8 @@ inline std::optional<Options> parse_options(int argc, char** argv) {
   Options options;
   Given given;
   bool no_progress = false;
-  options.command_line = as_text(argc, argv);
-  options.resume_command = as_text(argc, argv, {"--resume", "--restart"}) + " --resume";
+  options.command_line = as_text("cifar10_norms", argc, argv);
+  options.resume_command = as_text(argv[0], argc, argv, {"--resume", "--restart"}) + " --resume";
 
   CLI::App app(
       "Trains a network on CIFAR-10 with each normalization and compares them: histories, charts, misclassified images.\n"

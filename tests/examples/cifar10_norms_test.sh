@@ -127,8 +127,8 @@ stop_at() {
 run=(--synthetic --limit 100 --batch-size 20 --epochs 3 --norm bn,gn:5 --seed 3,4)
 "$program" "${run[@]}" --keep-checkpoints 0 --out whole >stdout
 stop_at TERM 130 stopped/checkpoints/era/bn-seed4 "${run[@]}" --out stopped
-grep --quiet "^Go on with: cifar10_norms ${run[*]} --out stopped --resume$" stdout || fail "a stopped run must say how to go on"
-for line in '"test_acc": ' '"finished": false' '"interrupted": true' '"resume": "cifar10_norms .* --out stopped --resume"'; do
+grep --quiet "^Go on with: $program ${run[*]} --out stopped --resume$" stdout || fail "a stopped run must say how to go on"
+for line in '"test_acc": ' '"finished": false' '"interrupted": true' '"resume": "'"$program"' .* --out stopped --resume"'; do
   grep --quiet -e "$line" stopped/results.json || fail "results.json after a stop has no $line"
 done
 grep --quiet '"interrupted":true' stopped/report.html || fail "the page must say that the run was interrupted"
