@@ -64,7 +64,7 @@ void run(const Options& options) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   Options options;
   CLI::App app(
       "Measures the passes of one convolution and prints GFLOP/s as one line of JSON. Counted are the operations of the\n"
@@ -83,11 +83,9 @@ int main(int argc, char** argv) {
   app.add_option("--threads", options.threads, "0: all cores")->check(CLI::NonNegativeNumber)->capture_default_str();
   app.add_option("--seconds", options.seconds, "For each pass")->check(CLI::NonNegativeNumber)->capture_default_str();
   CLI11_PARSE(app, argc, argv);
-  try {
-    run(options);
-    return 0;
-  } catch (const std::exception& error) {
-    std::cerr << "bench_convolutions: " << error.what() << "\n";
-    return 1;
-  }
+  run(options);
+  return 0;
+} catch (const std::exception& error) {
+  std::cerr << "bench_convolutions: " << error.what() << "\n";
+  return 1;
 }

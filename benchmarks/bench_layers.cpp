@@ -8,6 +8,8 @@
 
 #include <benchmark/benchmark.h>
 
+#include <exception>
+#include <iostream>
 #include <memory>
 #include <string>
 #include <utility>
@@ -63,14 +65,14 @@ void count_bytes(benchmark::State& state, std::size_t bytes) {
 }
 
 void measure_forward(benchmark::State& state, Case& c) {
-  for (auto _ : state) c.forward();
+  for ([[maybe_unused]] auto _ : state) c.forward();
   const std::int64_t multiply_adds = c.layer->multiply_adds(c.x.shape());
   if (multiply_adds > 0) return count_flops(state, 1, multiply_adds);
   count_bytes(state, c.x.bytes() + c.y.bytes());
 }
 
 void measure_backward(benchmark::State& state, Case& c) {
-  for (auto _ : state) c.backward();
+  for ([[maybe_unused]] auto _ : state) c.backward();
   const std::int64_t multiply_adds = c.layer->multiply_adds(c.x.shape());
   if (multiply_adds > 0) return count_flops(state, 2, multiply_adds);  // the gradients of weight and input
   const Keeps keeps = c.layer->keeps_for_backward();
@@ -147,7 +149,7 @@ void add_loss(const std::string& name, Index classes) {
                                  const Batch<float> predictions = benchmarks::random_batch({batch_size, classes}, {}, 1);
                                  std::vector<int> labels;
                                  for (Index n = 0; n < batch_size; ++n) labels.push_back(static_cast<int>(n % classes));
-                                 for (auto _ : state) {
+                                 for ([[maybe_unused]] auto _ : state) {
                                    benchmark::DoNotOptimize(loss.forward(predictions, labels));
                                    benchmark::DoNotOptimize(loss.backward());
                                  }
@@ -159,7 +161,7 @@ void add_loss(const std::string& name, Index classes) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   add_convolutions();
   for (const auto& [channels, size] : {std::pair<Index, Index>{10, 30}, {20, 28}, {20, 14}, {40, 14}, {30, 3}, {64, 32}}) {
     add_others(channels, size);
@@ -177,4 +179,7 @@ int main(int argc, char** argv) {
   benchmark::AddCustomContext("copying memory, GB/s", std::to_string(peak_gb_per_second()));
   benchmark::RunSpecifiedBenchmarks();
   return 0;
+} catch (const std::exception& error) {
+  std::cerr << "bench_layers: " << error.what() << "\n";
+  return 1;
 }

@@ -77,7 +77,7 @@ void run(const Options& options) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   Options options;
   CLI::App app("Measures every layer of a network alone, forward and backward, in training.", "bench_step");
   app.add_option("--recipe", options.recipe, "A recipe of cifar10_norms")->capture_default_str();
@@ -85,11 +85,9 @@ int main(int argc, char** argv) {
   app.add_option("--batch-size", options.batch_size)->check(CLI::PositiveNumber)->capture_default_str();
   app.add_option("--threads", options.threads, "0: all cores")->check(CLI::NonNegativeNumber)->capture_default_str();
   CLI11_PARSE(app, argc, argv);
-  try {
-    run(options);
-    return 0;
-  } catch (const std::exception& error) {
-    std::cerr << "bench_step: " << error.what() << "\n";
-    return 1;
-  }
+  run(options);
+  return 0;
+} catch (const std::exception& error) {
+  std::cerr << "bench_step: " << error.what() << "\n";
+  return 1;
 }

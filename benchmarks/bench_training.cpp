@@ -100,8 +100,9 @@ void run(const Options& options) {
   if (recipe == nullptr) fail("--recipe: expected one of ", cifar10_norms::recipe_names(), ", got \"", options.recipe, "\"");
   const auto norm = recipe->find_norm(options.norm);
   if (!norm) fail("--norm: expected ", recipe->norm_names(), ", got \"", options.norm, "\"");
-  if (options.mode != "latency" && images < options.batch_size)
+  if (options.mode != "latency" && images < options.batch_size) {
     fail("--images: expected at least one batch of ", options.batch_size, ", got ", images);
+  }
   set_num_threads(options.threads);
 
   const Cifar10 cifar = options.data.empty() ? synthetic_cifar10({.train = images, .test = 10}) : Cifar10::load(options.data);
@@ -124,7 +125,7 @@ void run(const Options& options) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   Options options;
   CLI::App app("Trains a network for a while, or only runs it, and prints its speed as one line of JSON.", "bench_training");
   app.add_option("--mode", options.mode,
@@ -143,11 +144,9 @@ int main(int argc, char** argv) {
       ->capture_default_str();
   app.add_option("--data", options.data, "The folder of the CIFAR-10 .bin files; synthetic images without it");
   CLI11_PARSE(app, argc, argv);
-  try {
-    run(options);
-    return 0;
-  } catch (const std::exception& error) {
-    std::cerr << "bench_training: " << error.what() << "\n";
-    return 1;
-  }
+  run(options);
+  return 0;
+} catch (const std::exception& error) {
+  std::cerr << "bench_training: " << error.what() << "\n";
+  return 1;
 }

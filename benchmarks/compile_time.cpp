@@ -3,7 +3,7 @@
 
 using namespace normnet;
 
-int main() {
+int main() {  // NOLINT(bugprone-exception-escape): as short as a first program
   const Cifar10 data = synthetic_cifar10({.train = 256, .test = 128});
   Sequential<float> net;
   net.add(Conv2d<float>({.in_channels = 3, .out_channels = 16, .kernel_size = 3, .padding = 1}))

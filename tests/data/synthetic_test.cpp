@@ -29,23 +29,24 @@ Features pixels_of(const Dataset& data) {
 
 // The autocorrelation at even shifts of up to 6 pixels, a nonlinear feature of neighbours, relative to the variance.
 Features autocorrelation_of(const Dataset& data) {
-  constexpr int reach = 6, size = 32;
+  constexpr Index reach = 6, size = 32;
   Features features;
   for (Index i = 0; i < data.size(); ++i) {
     const auto bytes = data.image(i);
     std::vector<float> sums;
-    for (int dy = 0; dy <= reach; dy += 2) {
-      for (int dx = dy == 0 ? 0 : -reach; dx <= reach; dx += 2) {
+    for (Index dy = 0; dy <= reach; dy += 2) {
+      for (Index dx = dy == 0 ? 0 : -reach; dx <= reach; dx += 2) {
         float sum = 0;
-        for (int c = 0; c < 3; ++c) {
+        for (Index c = 0; c < 3; ++c) {
           float mean = 0;
-          for (int p = 0; p < size * size; ++p) mean += static_cast<float>(bytes[static_cast<std::size_t>(c * size * size + p)]);
+          for (Index p = 0; p < size * size; ++p)
+            mean += static_cast<float>(bytes[static_cast<std::size_t>(c * size * size + p)]);
           mean /= size * size;
-          const auto at = [&](int y, int x) {
+          const auto at = [&](Index y, Index x) {
             return static_cast<float>(bytes[static_cast<std::size_t>((c * size + y) * size + x)]) - mean;
           };
-          for (int y = 0; y < size - reach; ++y) {
-            for (int x = reach; x < size - reach; ++x) sum += at(y, x) * at(y + dy, x + dx);
+          for (Index y = 0; y < size - reach; ++y) {
+            for (Index x = reach; x < size - reach; ++x) sum += at(y, x) * at(y + dy, x + dx);
           }
         }
         sums.push_back(sum);

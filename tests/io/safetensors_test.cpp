@@ -5,7 +5,7 @@
 
 #include <normnet/io/safetensors.hpp>
 
-#include <cstring>
+#include <bit>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -74,7 +74,7 @@ TEST_CASE("What is read back from a safetensors file is what was written, bit fo
     CHECK((read == tensors));
     CHECK(read.get<float>("weight") == weight);
     const auto back = read.get<double>("special \"name\"");
-    CHECK(std::memcmp(back.data(), special.data(), 4 * sizeof(double)) == 0);
+    for (Index i = 0; i < 4; ++i) CHECK(std::bit_cast<std::uint64_t>(back[i]) == std::bit_cast<std::uint64_t>(special[i]));
     CHECK(read.get<std::uint64_t>("")[0] == ~std::uint64_t{0});
     CHECK((SafeTensors::parse(content(folder / "file")) == tensors));
   }
