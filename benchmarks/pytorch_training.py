@@ -90,7 +90,7 @@ def onecycle(kind):
     def block(inputs, outputs, kernel_size, extent):
         conv = nn.Conv2d(inputs, outputs, kernel_size, padding=kernel_size // 2, bias=False)
         layer_norm = nn.LayerNorm([outputs, extent, extent], elementwise_affine=False)
-        return [conv, layer_norm if kind == "ln" else make_norm(kind, outputs), nn.ReLU()]
+        return [conv, nn.ReLU(), layer_norm if kind == "ln" else make_norm(kind, outputs), nn.Dropout(0.1)]
 
     return nn.Sequential(
         *block(3, 12, 3, 32), *block(12, 32, 3, 32), *block(32, 10, 1, 32), nn.MaxPool2d(2),

@@ -143,11 +143,11 @@ def onecycle(norm):
 
     def block(kind, number, in_channels, out_channels, kernel_size, extent):
         layers[f"{kind}{number}"] = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False)
+        layers[f"relu{number}"] = nn.ReLU()
         if norm == "ln":
             layers[f"norm{number}"] = nn.LayerNorm([out_channels, extent, extent], elementwise_affine=False)
         else:
             add_norm(layers, norm, out_channels, 2, number)
-        layers[f"relu{number}"] = nn.ReLU()
 
     block("conv", 1, 3, 12, 3, 32)
     block("conv", 2, 12, 32, 3, 32)
@@ -241,6 +241,7 @@ def recipe_case(recipe, norm, network, scheduler=None, l1_penalty=0.0, lr=0.01):
     losses, ways, outputs = (training := train(lambda: network(norm), batches, scheduler, l1_penalty, lr, 0))
     perturbed = train(lambda: network(norm), batches, scheduler, l1_penalty, lr, PERTURBATION)
     loss_differences, digest_differences = differences(perturbed, training)
+    output_difference = ((perturbed[2] - outputs).abs().max() / outputs.abs().max()).item()
     return {
         "recipe": recipe,
         "norm": norm if l1_penalty == 0 else norm + "+l1",
@@ -249,6 +250,7 @@ def recipe_case(recipe, norm, network, scheduler=None, l1_penalty=0.0, lr=0.01):
         "outputs": short(outputs.reshape(-1).tolist()),
         "loss_sensitivity": short((difference / PERTURBATION for difference in loss_differences), 2),
         "digest_sensitivity": short((difference / PERTURBATION for difference in digest_differences), 2),
+        "output_sensitivity": short([output_difference / PERTURBATION], 2)[0],
     }
 
 
