@@ -92,7 +92,7 @@ class LaneSum {
     }
   }
 
-  std::array<Pack<double>, sizeof(double) / sizeof(T)> sum_;
+  std::array<Pack<double>, static_cast<std::size_t>(lanes / wide_lanes)> sum_;
 };
 
 /// f(0) + ... + f(count - 1), for packs, in their order: in T over up to 32, and those sums in double, so that the error of a sum of
