@@ -105,8 +105,9 @@ void set_initial_weights(Sequential<double>& net) {
   for (auto& [name, parameter] : net.parameters()) {
     Tensor<double>& value = parameter->value;
     const bool one_dimensional = value.shape().rank() == 1;
+    const Index fan_in = value.size() / value.shape()[0];
     double scale = one_dimensional ? 0.25 : 1;
-    while (!one_dimensional && scale * scale * static_cast<double>(value.size() / value.shape()[0]) > 6) scale /= 2;
+    while (!one_dimensional && scale * scale * static_cast<double>(fan_in) > 6) scale /= 2;
     const double center = one_dimensional && name.ends_with("weight") ? 1 : 0;
     value = numbers.fractions<double>(value.shape());
     for (double& element : value.span()) element = element * scale + center;
