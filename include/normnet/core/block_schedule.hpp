@@ -22,8 +22,8 @@ namespace normnet {
 /// Steps without a finish make a depth-first run: a block passes through all of them while it is in the cache of one core, and
 /// neighbouring steps that are channel by channel pass each channel on in turn. Steps with a finish, and their neighbours that are
 /// channel by channel, make a run by channels: one channel of all blocks passes through all of them. Where the blocks or the
-/// channels are too few to feed the threads, a run goes step by step instead, over blocks and parts at once. No result depends on
-/// which of the ways it was.
+/// channels are too few to feed the threads, these share the pieces of each block, too, and wait for each other oftener. No result
+/// depends on which of the ways it was.
 class BlockSchedule {
  public:
   explicit BlockSchedule(Index blocks) : blocks_(blocks), runs_(1) {}
@@ -70,7 +70,7 @@ class BlockSchedule {
     for (const Run& run : runs_) {
       const Index shares = run.by_channels ? run.stretches.front().pieces : blocks_;
       if (!feeds_threads(shares)) {
-        run_step_by_step(run);
+        for (const Stretch& stretch : run.stretches) run_by_parts(stretch);
       } else if (run.by_channels) {
         const Stretch& stretch = run.stretches.front();
         parallel_for(shares, run.cost() * blocks_ / shares, [&](Index piece) { stretch.run_piece(piece, blocks_); });
@@ -92,6 +92,14 @@ class BlockSchedule {
     Task<Index> finish;       // of a part; null if the step has none
   };
 
+  // Of all parts of a block.
+  template <class Iterator>
+  static Index total_cost(Iterator first, Iterator last) {
+    Index cost = 0;
+    for (auto step = first; step != last; ++step) cost += step->parts * step->cost;
+    return cost;
+  }
+
   // Steps that take a block in so many pieces together: all steps the first piece, all steps the second, ...
   struct Stretch {
     Index pieces;
@@ -104,25 +112,34 @@ class BlockSchedule {
       for (Index part = piece * at_once; part < (piece + 1) * at_once; ++part) f(part);
     }
 
-    void run_block(Index block) const {
-      for (Index piece = 0; piece < pieces; ++piece) {
-        for (const Step& step : steps) for_parts(step, piece, [&](Index part) { step.work(block, part); });
+    // Calls f with the first and the last (exclusive) of the steps up to a finish, or to the end; then with the next ones.
+    template <class F>
+    void for_sections(const F& f) const {
+      for (auto first = steps.begin(); first != steps.end();) {
+        auto last = std::find_if(first, steps.end(), [](const Step& step) { return step.finish != nullptr; });
+        if (last != steps.end()) ++last;
+        f(first, last);
+        first = last;
       }
     }
 
-    void run_piece(Index piece, Index blocks) const {
-      for (auto first = steps.begin(); first != steps.end();) {
-        auto finishing = first;
-        while (finishing != steps.end() && finishing->finish == nullptr) ++finishing;
-        const auto last = finishing == steps.end() ? finishing : finishing + 1;
-        for (Index block = 0; block < blocks; ++block) {
-          for (auto step = first; step != last; ++step) {
-            for_parts(*step, piece, [&](Index part) { step->work(block, part); });
-          }
-        }
-        if (finishing != steps.end()) for_parts(*finishing, piece, finishing->finish);
-        first = last;
+    template <class Iterator>
+    void run_steps(Iterator first, Iterator last, Index block, Index piece) const {
+      for (auto step = first; step != last; ++step) {
+        for_parts(*step, piece, [&](Index part) { step->work(block, part); });
       }
+    }
+
+    void run_block(Index block) const {
+      for (Index piece = 0; piece < pieces; ++piece) run_steps(steps.begin(), steps.end(), block, piece);
+    }
+
+    void run_piece(Index piece, Index blocks) const {
+      for_sections([&](auto first, auto last) {
+        for (Index block = 0; block < blocks; ++block) run_steps(first, last, block, piece);
+        const Step& step = *(last - 1);
+        if (step.finish != nullptr) for_parts(step, piece, step.finish);
+      });
     }
   };
 
@@ -134,20 +151,23 @@ class BlockSchedule {
 
     Index cost() const {
       Index cost = 0;
-      for (const Stretch& stretch : stretches) {
-        for (const Step& step : stretch.steps) cost += step.parts * step.cost;
-      }
+      for (const Stretch& stretch : stretches) cost += total_cost(stretch.steps.begin(), stretch.steps.end());
       return cost;
     }
   };
 
-  void run_step_by_step(const Run& run) const {
-    for (const Stretch& stretch : run.stretches) {
-      for (const Step& step : stretch.steps) {
-        parallel_for_2d(blocks_, step.parts, step.cost, step.work);
-        for (Index part = 0; step.finish != nullptr && part < step.parts; ++part) step.finish(part);
+  // Shares out each block among threads: by the pieces of a stretch or, where these are too few, by the parts of each step.
+  void run_by_parts(const Stretch& stretch) const {
+    stretch.for_sections([&](auto first, auto last) {
+      if (feeds_threads(blocks_ * stretch.pieces)) {
+        parallel_for_2d(blocks_, stretch.pieces, total_cost(first, last) / stretch.pieces,
+                        [&](Index block, Index piece) { stretch.run_steps(first, last, block, piece); });
+      } else {
+        for (auto step = first; step != last; ++step) parallel_for_2d(blocks_, step->parts, step->cost, step->work);
       }
-    }
+      const Step& step = *(last - 1);
+      for (Index part = 0; step.finish != nullptr && part < step.parts; ++part) step.finish(part);
+    });
   }
 
   void add(Step step) {
@@ -163,7 +183,7 @@ class BlockSchedule {
       run.stretches.back().pieces = std::min(run.stretches.back().pieces, step.parts);
     } else {
       run.at_end_before = run.at_end.size();
-      run.stretches.push_back({step.channels > 0 ? step.parts : 1, {}});
+      run.stretches.push_back({step.parts, {}});
     }
     run.by_channels = run.by_channels || finishes;
     run.stretches.back().steps.push_back(std::move(step));

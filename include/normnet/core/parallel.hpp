@@ -61,8 +61,10 @@ struct alignas(64) Share {
 
 inline void run_loop(Index count, Index cost, const LoopBody& f) {
 #ifdef _OPENMP
-  const int threads = static_cast<int>(std::min<Index>(num_threads(), count));
-  if (threads > 1 && count * cost >= parallel_threshold && !omp_in_parallel()) {
+  // Always all threads, if need be without a share: libgomp ends those that a smaller team leaves over, and the next large one
+  // has to start them again, which takes longer than most loops.
+  const int threads = num_threads();
+  if (std::min<Index>(threads, count) > 1 && count * cost >= parallel_threshold && !omp_in_parallel()) {
     std::exception_ptr failure;
     Index failed = count;
     std::vector<detail::Share> shares(static_cast<std::size_t>(threads));
@@ -75,7 +77,10 @@ inline void run_loop(Index count, Index cost, const LoopBody& f) {
       const int self = omp_get_thread_num();
       for (int k = 0; k < threads; ++k) {
         detail::Share& share = shares[static_cast<std::size_t>((self + k) % threads)];
-        for (Index i = share.next++; i < share.end; i = share.next++) {
+        // Looked at before it is taken from: a look leaves it in the caches of the others.
+        while (share.next < share.end) {
+          const Index i = share.next++;
+          if (i >= share.end) break;
           try {
             f.call(f.body, i);
           } catch (...) {

@@ -206,10 +206,14 @@ class WinogradCorrelation {
     }
   }
 
-  // The tiles of a part, a multiple of those of a register tile: their transformed inputs should stay in the second-level cache.
+  // The tiles of a part, a multiple of those of a register tile: their transformed inputs should stay in the second-level cache,
+  // and parts should take about the same time.
   Index tiles_at_once() const {
     constexpr Index cache_packs = 256 * 1024 / static_cast<Index>(sizeof(Pack<T>));
-    return std::max<Index>(1, cache_packs / WinogradLayout{tiles_, inputs_, positions()}.group_stride()) * tiles_;
+    const Index groups = (grid_.tiles() + tiles_ - 1) / tiles_;  // of tiles
+    const Index fit = std::max<Index>(1, cache_packs / WinogradLayout{tiles_, inputs_, positions()}.group_stride());
+    const Index parts = (groups + fit - 1) / fit;
+    return (groups + parts - 1) / parts * tiles_;
   }
 
   template <int M, int Channels, int Tiles>
