@@ -146,6 +146,31 @@ struct Pack {
   }
 };
 
+/// A pack of doubles from as many successive values. Lane by lane, compilers make scalar code of it, which costs as much as adding
+/// 64 packs.
+template <class T>
+NORMNET_INLINE Pack<double> widen(const T* values) {
+#if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
+  Pack<double> result;
+  for (int lane = 0; lane < result.lanes; ++lane) result.set(lane, static_cast<double>(values[lane]));
+  return result;
+#else
+  typedef T Values __attribute__((vector_size(sizeof(T) * Pack<double>::lanes), may_alias, aligned(alignof(T))));
+  return Pack<double>(__builtin_convertvector(*reinterpret_cast<const Values*>(values), typename Pack<double>::Vector));
+#endif
+}
+
+/// Writes the lanes of a pack of doubles to successive values.
+template <class T>
+NORMNET_INLINE void narrow(const Pack<double>& pack, T* values) {
+#if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
+  for (int lane = 0; lane < pack.lanes; ++lane) values[lane] = static_cast<T>(pack[lane]);
+#else
+  typedef T Values __attribute__((vector_size(sizeof(T) * Pack<double>::lanes), may_alias, aligned(alignof(T))));
+  *reinterpret_cast<Values*>(values) = __builtin_convertvector(pack.v, Values);
+#endif
+}
+
 /// Loads a pack into a register, once. Compilers like to read a value that several products share from memory again for each of
 /// them, because the instruction can; then loads, not products, bound a register tile.
 template <class T>

@@ -134,23 +134,27 @@ class DataLoader {
   // The last stream, which no model comes to: its passes and layers take the first ones, perhaps with the same seed.
   static constexpr std::uint64_t augmentation_stream = ~std::uint64_t{0};
 
-  // One channel of a block: image by image into its lane.
+  // One channel of a block: row by row, which stays in the cache while each image goes into its lane.
   void pack_planes(Index block, Index channel) {
     const std::array<T, 256>& value = tables_[static_cast<std::size_t>(channel)];
     const auto plane_bytes = static_cast<std::size_t>(batch_.images.plane());
     const auto width = static_cast<std::size_t>(batch_.images.width());
+    const auto first = static_cast<std::size_t>(block * Batch<T>::lanes);
+    const auto images = static_cast<std::size_t>(batch_.images.images_in(block));
+    std::array<std::span<const std::uint8_t>, static_cast<std::size_t>(Batch<T>::lanes)> planes;
+    for (std::size_t i = 0; i < images; ++i) {
+      planes[i] = data_->image(batch_.indices[first + i]).subspan(static_cast<std::size_t>(channel) * plane_bytes, plane_bytes);
+    }
     std::vector<std::uint8_t> placed(width);
-    for (int lane = 0; lane < batch_.images.images_in(block); ++lane) {
-      const auto n = static_cast<std::size_t>(block * Batch<T>::lanes + lane);
-      const auto plane = data_->image(batch_.indices[n]).subspan(static_cast<std::size_t>(channel) * plane_bytes, plane_bytes);
-      for (Index y = 0; y < batch_.images.height(); ++y) {
-        const std::uint8_t* bytes = plane.data() + static_cast<std::size_t>(y) * width;
+    for (Index y = 0; y < batch_.images.height(); ++y) {
+      Pack<T>* const row = batch_.images.row(block, channel, y);
+      for (std::size_t i = 0; i < images; ++i) {
+        const std::uint8_t* bytes = planes[i].data() + static_cast<std::size_t>(y) * width;
         if (!placements_.empty()) {
-          placements_[n].copy_row(plane, y, placed);
+          placements_[first + i].copy_row(planes[i], y, placed);
           bytes = placed.data();
         }
-        Pack<T>* row = batch_.images.row(block, channel, y);
-        for (std::size_t x = 0; x < width; ++x) row[x].set(lane, value[bytes[x]]);
+        for (std::size_t x = 0; x < width; ++x) row[x].set(static_cast<int>(i), value[bytes[x]]);
       }
     }
   }

@@ -147,19 +147,10 @@ class WinogradCorrelation {
     choose_tiles(plane, origin);
     weight_ = std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(groups * register_tiles() * register_tile_weights()));
     with_winograd_tile(grid_.size, [&](auto size) {
-      parallel_for_2d(groups, register_tiles(), inputs * channels_ * 16, [&](Index g, Index t) {
-        T* target = weight_.get() + (g * register_tiles() + t) * register_tile_weights();
-        std::vector<std::array<T, winograd_positions<size()>>> u(static_cast<std::size_t>(channels_));
-        for (Index c = 0; c < inputs; ++c, target += channels_) {
-          for (Index o = 0; o < channels_; ++o) {
-            u[static_cast<std::size_t>(o)] = winograd_weight<size(), T>(value(g, first_channel(t) + o, c));
-          }
-          // Positions are far apart, and with many channels in the same sets of the cache: all channels of one go together.
-          for (std::size_t i = 0; i < u.front().size(); ++i) {
-            T* const at = target + static_cast<Index>(i) * inputs * channels_;
-            for (std::size_t o = 0; o < u.size(); ++o) at[o] = u[o][i];
-          }
-        }
+      parallel_for_2d(groups * register_tiles(), inputs, channels_ * 4, [&](Index group_and_tile, Index c) {
+        const Index g = group_and_tile / register_tiles(), first = first_channel(group_and_tile % register_tiles());
+        transform_weights<size()>(weight_.get() + group_and_tile * register_tile_weights() + c * channels_,
+                                  [&](Index o) { return value(g, first + o, c); });
       });
     });
   }
@@ -186,6 +177,27 @@ class WinogradCorrelation {
 
   // The first output channel of a register tile; the last tile overlaps the one before.
   Index first_channel(Index register_tile) const { return std::min(register_tile * channels_, outputs_ - channels_); }
+
+  // Writes the weights of a register tile for one input channel. taps(o) are those of output channel o of the tile.
+  template <int M, class F>
+  void transform_weights(T* target, F taps) const {
+    constexpr Index lanes = Pack<double>::lanes, most_channels = 10;
+    std::array<std::array<T, (most_channels + lanes - 1) / lanes * lanes>, winograd_positions<M>> u;
+    for (Index first = 0; first < channels_; first += lanes) {
+      std::array<Pack<double>, 9> g;
+      g.fill(Pack<double>(0.0));
+      for (Index o = first; o < std::min<Index>(first + lanes, channels_); ++o) {
+        const std::array<T, 9> of_channel = taps(o);
+        for (std::size_t k = 0; k < 9; ++k) g[k].set(static_cast<int>(o - first), static_cast<double>(of_channel[k]));
+      }
+      const auto transformed = winograd_weight<M>(g);
+      for (std::size_t i = 0; i < u.size(); ++i) narrow(transformed[i], u[i].data() + first);
+    }
+    // Positions are far apart, and with many channels in the same sets of the cache: all channels of one go together.
+    for (std::size_t i = 0; i < u.size(); ++i) {
+      std::copy_n(u[i].data(), channels_, target + static_cast<Index>(i) * inputs_ * channels_);
+    }
+  }
 
   // Sets the size of the tiles and the channels of a register tile so that all channels and tiles are covered with the fewest
   // multiplications and loads of packs. Small planes rarely fill register tiles of large tiles.

@@ -35,6 +35,9 @@ class LaneSum {
   NORMNET_INLINE void add(const Pack<T>& pack) {
     for (std::size_t i = 0; i < sum_.size(); ++i) sum_[i] += widened(pack, i);
   }
+  void add(const LaneSum& other, double factor) {
+    for (std::size_t i = 0; i < sum_.size(); ++i) sum_[i] += Pack<double>(factor) * other.sum_[i];
+  }
   /// Adds the distance a - b, and its square to `squares`.
   NORMNET_INLINE void add_distance(const Pack<T>& a, const Pack<T>& b, LaneSum& squares) {
     for (std::size_t i = 0; i < sum_.size(); ++i) {
@@ -42,9 +45,6 @@ class LaneSum {
       sum_[i] += distance;
       squares.sum_[i] += distance * distance;
     }
-  }
-  void add(const LaneSum& other, double factor) {
-    for (std::size_t i = 0; i < sum_.size(); ++i) sum_[i] += Pack<double>(factor) * other.sum_[i];
   }
 
   /// a * this - b * other, lane by lane.
@@ -73,23 +73,9 @@ class LaneSum {
  private:
   static constexpr int wide_lanes = Pack<double>::lanes;
 
-  // Part i of a pack in double. Lane by lane, compilers make scalar code of it, which costs as much as adding 64 pixels.
+  // Part i of a pack in double.
   NORMNET_INLINE static Pack<double> widened(const Pack<T>& pack, std::size_t i) {
-    if constexpr (sizeof(T) == sizeof(double)) {
-      return pack;
-    } else {
-#if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
-      Pack<double> part;
-      for (int lane = 0; lane < wide_lanes; ++lane) {
-        part.set(lane, static_cast<double>(pack[static_cast<int>(i) * wide_lanes + lane]));
-      }
-      return part;
-#else
-      typedef T Part __attribute__((vector_size(NORMNET_PACK_BYTES / 2), may_alias));
-      const Part part = reinterpret_cast<const Part*>(&pack)[i];
-      return Pack<double>(__builtin_convertvector(part, typename Pack<double>::Vector));
-#endif
-    }
+    return widen(reinterpret_cast<const T*>(&pack) + i * static_cast<std::size_t>(wide_lanes));
   }
 
   std::array<Pack<double>, static_cast<std::size_t>(lanes / wide_lanes)> sum_;

@@ -61,12 +61,16 @@ struct Winograd<2> {
     return {dy[0], dy[0] + dy[1], dy[0] - dy[1], winograd_constant<V>(0) - dy[1]};
   }
   /// G g.
-  static std::array<double, 4> weight(const std::array<double, 3>& g) {
-    return {g[0], (g[0] + g[1] + g[2]) / 2, (g[0] - g[1] + g[2]) / 2, g[2]};
+  template <class V>
+  NORMNET_INLINE static std::array<V, 4> weight(const std::array<V, 3>& g) {
+    const V half = winograd_constant<V>(0.5);
+    return {g[0], half * (g[0] + g[1] + g[2]), half * (g[0] - g[1] + g[2]), g[2]};
   }
   /// G^T m.
-  static std::array<double, 3> weight_gradient(const std::array<double, 4>& m) {
-    return {m[0] + (m[1] + m[2]) / 2, (m[1] - m[2]) / 2, (m[1] + m[2]) / 2 + m[3]};
+  template <class V>
+  NORMNET_INLINE static std::array<V, 3> weight_gradient(const std::array<V, 4>& m) {
+    const V half = winograd_constant<V>(0.5);
+    return {m[0] + half * (m[1] + m[2]), half * (m[1] - m[2]), half * (m[1] + m[2]) + m[3]};
   }
 };
 
@@ -103,16 +107,21 @@ struct Winograd<4> {
     return {dy[0], even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, dy[3]};
   }
   /// G g.
-  static std::array<double, 6> weight(const std::array<double, 3>& g) {
-    const double even_a = weight_a * (g[0] + a2 * g[2]), odd_a = weight_a * a * g[1];
-    const double even_b = weight_b * (g[0] + b2 * g[2]), odd_b = weight_b * b * g[1];
-    return {weight_0 * g[0], even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, g[2]};
+  template <class V>
+  NORMNET_INLINE static std::array<V, 6> weight(const std::array<V, 3>& g) {
+    const auto number = winograd_constant<V>;
+    const V even_a = number(weight_a) * (g[0] + number(a2) * g[2]), odd_a = number(weight_a * a) * g[1];
+    const V even_b = number(weight_b) * (g[0] + number(b2) * g[2]), odd_b = number(weight_b * b) * g[1];
+    return {number(weight_0) * g[0], even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, g[2]};
   }
   /// G^T m.
-  static std::array<double, 3> weight_gradient(const std::array<double, 6>& m) {
-    const double even_a = weight_a * (m[1] + m[2]), even_b = weight_b * (m[3] + m[4]);
-    return {weight_0 * m[0] + even_a + even_b, weight_a * a * (m[1] - m[2]) + weight_b * b * (m[3] - m[4]),
-            a2 * even_a + b2 * even_b + m[5]};
+  template <class V>
+  NORMNET_INLINE static std::array<V, 3> weight_gradient(const std::array<V, 6>& m) {
+    const auto number = winograd_constant<V>;
+    const V even_a = number(weight_a) * (m[1] + m[2]), even_b = number(weight_b) * (m[3] + m[4]);
+    return {number(weight_0) * m[0] + even_a + even_b,
+            number(weight_a * a) * (m[1] - m[2]) + number(weight_b * b) * (m[3] - m[4]),
+            number(a2) * even_a + number(b2) * even_b + m[5]};
   }
 };
 
@@ -121,35 +130,35 @@ template <int M>
 inline constexpr Index winograd_positions = (M + 2) * (M + 2);
 
 /// G g G^T of 3x3 weights, position after position.
-template <int M, class T>
-std::array<T, static_cast<std::size_t>(winograd_positions<M>)> winograd_weight(const std::array<T, 9>& g) {
+template <int M, class V>
+NORMNET_INLINE std::array<V, static_cast<std::size_t>(winograd_positions<M>)> winograd_weight(const std::array<V, 9>& g) {
   constexpr std::size_t n = M + 2;
-  std::array<std::array<double, 3>, n> half;  // G g
+  std::array<std::array<V, 3>, n> half;  // G g
   for (std::size_t v = 0; v < 3; ++v) {
-    const auto column =
-        Winograd<M>::weight({static_cast<double>(g[v]), static_cast<double>(g[3 + v]), static_cast<double>(g[6 + v])});
+    const auto column = Winograd<M>::weight(std::array<V, 3>{g[v], g[3 + v], g[6 + v]});
     for (std::size_t i = 0; i < n; ++i) half[i][v] = column[i];
   }
-  std::array<T, n * n> u;
+  std::array<V, n * n> u;
   for (std::size_t i = 0; i < n; ++i) {
     const auto row = Winograd<M>::weight(half[i]);
-    for (std::size_t j = 0; j < n; ++j) u[n * i + j] = static_cast<T>(row[j]);
+    for (std::size_t j = 0; j < n; ++j) u[n * i + j] = row[j];
   }
   return u;
 }
 
 /// G^T m G: the gradient of 3x3 weights from that of the transformed ones.
-template <int M>
-std::array<double, 9> winograd_weight_gradient(const std::array<double, static_cast<std::size_t>(winograd_positions<M>)>& m) {
+template <int M, class V>
+NORMNET_INLINE std::array<V, 9> winograd_weight_gradient(
+    const std::array<V, static_cast<std::size_t>(winograd_positions<M>)>& m) {
   constexpr std::size_t n = M + 2;
-  std::array<std::array<double, n>, 3> half;  // G^T m
+  std::array<std::array<V, n>, 3> half;  // G^T m
   for (std::size_t j = 0; j < n; ++j) {
-    std::array<double, n> column;
+    std::array<V, n> column;
     for (std::size_t i = 0; i < n; ++i) column[i] = m[n * i + j];
     const auto result = Winograd<M>::weight_gradient(column);
     for (std::size_t u = 0; u < 3; ++u) half[u][j] = result[u];
   }
-  std::array<double, 9> dg;
+  std::array<V, 9> dg;
   for (std::size_t u = 0; u < 3; ++u) {
     const auto row = Winograd<M>::weight_gradient(half[u]);
     std::copy(row.begin(), row.end(), dg.begin() + static_cast<std::ptrdiff_t>(3 * u));

@@ -223,7 +223,11 @@ void winograd_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const
   const WinogradGrid grid{M, dy.height(), dy.width(), {-conv.padding.height, -conv.padding.width}};
   const std::vector<Strip> parts = winograd_strips(dy.blocks(), grid);
   const Index pairs = conv.out_channels * conv.in_per_group(), count = static_cast<Index>(parts.size());
-  const auto partial = std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(count * positions * pairs));
+  // With room for the last sums to be read as a whole line of the cache.
+  constexpr Index at_once = Pack<T>::lanes;
+  const Index sums = count * positions * pairs;
+  const auto partial = std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(sums + at_once));
+  std::fill_n(partial.get() + sums, at_once, T(0));
   constexpr Index row_pairs = WinogradRows<M>::pairs;
   Index most_tiles = 1;
   for (const Strip& strip : parts) most_tiles = std::max(most_tiles, winograd_tiles_in(strip, grid));
@@ -239,21 +243,23 @@ void winograd_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const
     if (row_pair == 1) return winograd_gradient_rows<M, 1>(conv, grid, share, x, dy, of_part);
     if constexpr (row_pairs == 3) winograd_gradient_rows<M, 2>(conv, grid, share, x, dy, of_part);
   });
-  constexpr Index at_once = Pack<T>::lanes;  // whole cache lines of pairs
+  constexpr Index lanes = Pack<double>::lanes;
   parallel_for((pairs + at_once - 1) / at_once, positions * count, [&](Index run) {
-    const Index first = run * at_once, present = std::min(at_once, pairs - first);
-    double total[positions][at_once] = {};
-    for (Index row = 0; row < count * positions; ++row) {
-      const T* const value = partial.get() + row * pairs + first;
-      double* const of_position = total[row % positions];
-      for (Index i = 0; i < present; ++i) of_position[i] += static_cast<double>(value[i]);
+    const Index first = run * at_once;
+    std::array<std::array<Pack<double>, static_cast<std::size_t>(positions)>, static_cast<std::size_t>(at_once / lanes)> total;
+    for (std::size_t position = 0; position < static_cast<std::size_t>(positions); ++position) {
+      for (auto& of_lanes : total) of_lanes[position] = Pack<double>(0.0);
+      const T* value = partial.get() + static_cast<Index>(position) * pairs + first;
+      for (Index part = 0; part < count; ++part, value += positions * pairs) {
+        for (std::size_t i = 0; i < total.size(); ++i) total[i][position] += widen(value + static_cast<Index>(i) * lanes);
+      }
     }
-    for (Index i = 0; i < present; ++i) {
-      std::array<double, static_cast<std::size_t>(positions)> of_pair;
-      for (std::size_t k = 0; k < of_pair.size(); ++k) of_pair[k] = total[k][i];
-      const std::array<double, 9> gradient = winograd_weight_gradient<M>(of_pair);
-      for (std::size_t tap = 0; tap < 9; ++tap) {
-        dweight[(first + i) * 9 + static_cast<Index>(tap)] += static_cast<T>(gradient[tap]);
+    for (std::size_t i = 0; i < total.size(); ++i) {
+      const std::array<Pack<double>, 9> gradient = winograd_weight_gradient<M>(total[i]);
+      const Index pair = first + static_cast<Index>(i) * lanes;
+      for (int lane = 0; lane < std::min(lanes, pairs - pair); ++lane) {
+        T* const weight = dweight + (pair + lane) * 9;
+        for (std::size_t tap = 0; tap < 9; ++tap) weight[tap] += static_cast<T>(gradient[tap][lane]);
       }
     }
   });
