@@ -96,7 +96,7 @@ class Batch {
 
   /// Takes another shape or border, in memory that others use at other times: block b stands at memory + b * block_stride, which
   /// is at least packs_of_block(shape, halo), and must outlive the batch. What stands there is left as it is, so clear_border()
-  /// is needed for each block before its border is read. A copy of such a batch has memory of its own.
+  /// is needed before a border is read. A copy of such a batch has memory of its own.
   void share(Shape shape, Halo halo, Pack<T>* memory, Index block_stride) {
     layout_ = Layout(std::move(shape), halo);
     layout_.block_stride = block_stride;
@@ -107,18 +107,14 @@ class Batch {
   /// The packs that a block of such a batch takes. Throws Error as the constructor does.
   static Index packs_of_block(const Shape& shape, Halo halo) { return Layout(shape, halo).block_stride; }
 
-  /// Sets the border of a block to zero.
-  void clear_border(Index block) {
+  /// Sets the border of one channel of a block to zero.
+  void clear_border(Index block, Index c) {
     const Pack<T> zero(T(0));
     const auto& [above, left] = halo();
-    for (Index c = 0; c < channels(); ++c) {
-      std::fill_n(row(block, c, -above) - left, above * row_stride(), zero);
-      std::fill_n(row(block, c, height()) - left, above * row_stride(), zero);
-      for (Index y = 0; y < height(); ++y) {
-        std::fill_n(row(block, c, y) - left, left, zero);
-        std::fill_n(row(block, c, y) + width(), left, zero);
-      }
-    }
+    // What is right of a row stands before what is left of the next one.
+    std::fill_n(row(block, c, -above) - left, above * row_stride() + left, zero);
+    for (Index y = 0; y + 1 < height(); ++y) std::fill_n(row(block, c, y) + width(), 2 * left, zero);
+    std::fill_n(row(block, c, height() - 1) + width(), left + above * row_stride(), zero);
   }
 
   const Shape& shape() const { return layout_.shape; }

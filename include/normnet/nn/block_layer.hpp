@@ -41,6 +41,11 @@ class BlockLayer : public Layer<T> {
   virtual void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
                                  BlockSchedule& schedule) = 0;
 
+  /// Whether the forward pass of an input of that shape reads its border, if input_halo() asks for one, and whether the input
+  /// gradient reads that of dy, if gradient_halo() does. A model spares itself clearing one that nobody reads.
+  virtual bool reads_input_border(const Shape&) const { return true; }
+  virtual bool reads_gradient_border(const Shape&) const { return true; }
+
   void forward(const Batch<T>& x, Batch<T>& y, const Mode& mode) final {
     BlockSchedule schedule(x.blocks());
     schedule_forward(x, y, mode, schedule);

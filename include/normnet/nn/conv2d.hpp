@@ -84,13 +84,15 @@ class Conv2d final : public BlockLayer<T> {
     schedule_forward_then(x, y, mode, schedule, {});
   }
 
-  bool applies_pointwise(const Batch<T>& x) const override { return algorithm(x, ConvPass::forward) != ConvAlgorithm::im2col; }
+  bool applies_pointwise(const Batch<T>& x) const override {
+    return algorithm(x.shape(), ConvPass::forward) != ConvAlgorithm::im2col;
+  }
 
   void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule,
                              kernels::Pointwise<T> after) override {
     const T* weight = weight_.value.data();
     const T* bias = options_.bias ? bias_.value.data() : nullptr;
-    switch (algorithm(x, ConvPass::forward)) {
+    switch (algorithm(x.shape(), ConvPass::forward)) {
       case ConvAlgorithm::winograd:
         return schedule.each_part(kernels::winograd_forward(conv_, {y.height(), y.width()}, weight, bias, std::move(after)), x,
                                   y);
@@ -110,7 +112,7 @@ class Conv2d final : public BlockLayer<T> {
   void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
     schedule.then([&] {
       T* const dweight = weight_.grad.data();
-      switch (algorithm(x, ConvPass::weight_gradient)) {
+      switch (algorithm(x.shape(), ConvPass::weight_gradient)) {
         case ConvAlgorithm::winograd: kernels::conv_winograd_weight_gradient(conv_, x, dy, dweight); break;
         case ConvAlgorithm::im2col: kernels::conv_im2col_weight_gradient(conv_, x, dy, dweight); break;
         default: kernels::conv_direct_weight_gradient(conv_, x, dy, dweight);
@@ -124,6 +126,12 @@ class Conv2d final : public BlockLayer<T> {
   Halo input_halo() const override { return {conv_.padding.height, conv_.padding.width}; }
   /// The same for every algorithm, so that a model's plan outlasts set_algorithm().
   Halo gradient_halo() const override { return kernels::conv_gradient_halo(conv_); }
+  bool reads_input_border(const Shape& input) const override {
+    return algorithm(input, ConvPass::forward) != ConvAlgorithm::winograd;
+  }
+  bool reads_gradient_border(const Shape& input) const override {
+    return algorithm(input, ConvPass::input_gradient) != ConvAlgorithm::winograd;
+  }
 
   std::vector<NamedParameter<T>> parameters() override {
     if (!options_.bias) return {{"weight", &weight_}};
@@ -164,14 +172,14 @@ class Conv2d final : public BlockLayer<T> {
 
   using ConvPass = kernels::ConvPass;
 
-  ConvAlgorithm algorithm(const Batch<T>& x, ConvPass pass) const {
+  ConvAlgorithm algorithm(const Shape& input, ConvPass pass) const {
     if (options_.algorithm != ConvAlgorithm::automatic) return options_.algorithm;
-    return kernels::fastest_algorithm<T>(conv_, {x.height(), x.width()}, pass);
+    return kernels::fastest_algorithm<T>(conv_, {input[2], input[3]}, pass);
   }
 
   void schedule_input_gradient(const Batch<T>& x, const Batch<T>& dy, Batch<T>& dx, BlockSchedule& schedule) {
     const T* weight = weight_.value.data();
-    switch (algorithm(x, ConvPass::input_gradient)) {
+    switch (algorithm(x.shape(), ConvPass::input_gradient)) {
       case ConvAlgorithm::winograd:
         return schedule.each_part(kernels::winograd_input_gradient(conv_, {dx.height(), dx.width()}, weight), dy, dx);
       case ConvAlgorithm::im2col:

@@ -50,18 +50,19 @@ struct Places {
     input = shapes.front();
   }
 
-  /// To be called before a layer adds the steps that write a place from another one; `again` says whether such a layer was before.
+  /// To be called before a layer adds the steps that write a place from another one; `again` says whether such a layer was before,
+  /// `reads_border` whether the layer that reads the place reads its border, too.
   ///
   /// In memories that are shared in turn, its place is in the one that the layer before read from, at other strides: it must not
   /// begin before that layer is through all channels of a block. And another feature map has left something where the place has its
   /// border, which is cleared.
-  void schedule_change(std::size_t place, bool again, BlockSchedule& schedule) {
+  void schedule_change(std::size_t place, bool again, bool reads_border, BlockSchedule& schedule) {
     if (!in_turn) return;
     if (again) schedule.separate();
-    if (is_callers(place) || slots[slot[place]].halo == Halo{}) return;
+    if (!reads_border || is_callers(place) || slots[slot[place]].halo == Halo{}) return;
     Batch<T>& batch = slots[slot[place]].storage;
-    const Index packs = batch.channels() * (batch.channel_stride() - batch.plane());
-    schedule.each_block(1, packs, [&batch](Index block, Index) { batch.clear_border(block); });
+    schedule.each_channel(batch.channels(), batch.channel_stride() - batch.plane(),
+                          [&batch](Index block, Index c) { batch.clear_border(block, c); });
   }
 
   /// The memory of all places but the caller's.

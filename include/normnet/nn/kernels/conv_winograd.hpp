@@ -53,10 +53,11 @@ struct WinogradLayout {
 };
 
 /// Transforms the input of tiles [first, last), channel by channel, so that pixels are read one after the other. The columns of
-/// pixels are transformed first, once for neighbouring tiles that share them, into `lines`: room for [column][M + 2].
+/// pixels are transformed first, once for neighbouring tiles that share them, into `lines`: room for [column][M + 2]. What lies
+/// outside of x is zero without being read; `zeros` is a row of such pixels.
 template <int M, class T>
 void winograd_transform(const WinogradGrid& grid, const Batch<T>& x, Index block, Index first_channel, Index first, Index last,
-                        const WinogradLayout& layout, Pack<T>* lines, Pack<T>* v) {
+                        const WinogradLayout& layout, const Pack<T>* zeros, Pack<T>* lines, Pack<T>* v) {
   constexpr std::size_t n = M + 2;
   const Index columns = grid.columns(), stride = layout.position_stride();
   for (Index c = 0; c < layout.channels; ++c) {
@@ -64,26 +65,27 @@ void winograd_transform(const WinogradGrid& grid, const Batch<T>& x, Index block
     int in_group = 0;
     for (Index tile = first; tile < last;) {
       const Index i = tile / columns, begin = tile % columns, end = std::min(columns, begin + last - tile);
-      const Pack<T>* pixel[n];
+      const Pack<T>* row[n];
       for (std::size_t k = 0; k < n; ++k) {
-        // What only pixels that hang over would read may lie outside of the input: the last row stands in for it.
-        const Index row = std::min(i * M + static_cast<Index>(k), grid.input_height() - 1);
-        pixel[k] = x.row(block, first_channel + c, grid.origin.height + row) + grid.origin.width + begin * M;
+        const Index y = grid.origin.height + i * M + static_cast<Index>(k);
+        row[k] = y >= 0 && y < x.height() ? x.row(block, first_channel + c, y) : zeros;
       }
-      const Index count = (end - begin) * M + 2, present = std::min(count, grid.input_width() - begin * M);
-      Pack<T>* line = lines;
-      for (Index j = 0; j < present; ++j, line += n) {
+      // The pixels of these tiles, and which of them are inside.
+      const Index left = grid.origin.width + begin * M, right = left + (end - begin) * M + 2;
+      const Index inside = std::max<Index>(left, 0), outside = std::min(right, x.width());
+      Pack<T>* line = std::fill_n(lines, (inside - left) * static_cast<Index>(n), Pack<T>(T(0)));
+      for (Index j = inside; j < outside; ++j, line += n) {
         std::array<Pack<T>, n> d;
 #pragma GCC unroll 6
         for (std::size_t k = 0; k < n; ++k) {
-          d[k] = pixel[k][j];
-          prefetch(pixel[k] + j + x.channel_stride());
+          d[k] = row[k][j];
+          prefetch(row[k] + j + x.channel_stride());
         }
         d = Winograd<M>::input(d);
 #pragma GCC unroll 6
         for (std::size_t k = 0; k < n; ++k) line[k] = d[k];
       }
-      std::fill_n(line, (count - present) * static_cast<Index>(n), Pack<T>(T(0)));
+      std::fill_n(line, (right - outside) * static_cast<Index>(n), Pack<T>(T(0)));
       line = lines;
       for (Index j = begin; j < end; ++j, ++tile, line += n * M) {
         Pack<T>* target = group + in_group;
@@ -233,11 +235,12 @@ class WinogradCorrelation {
     constexpr Index count = winograd_positions<M>;
     const WinogradLayout layout{Tiles, inputs_, count};
     const Index groups_of_tiles = (last - first + Tiles - 1) / Tiles, line_packs = (M + 2) * (grid_.columns() * M + 2);
-    Pack<T>* const lines = scratch<T>(line_packs + groups_of_tiles * layout.group_stride());
+    Pack<T>* const zeros = scratch<T>(x.width() + line_packs + groups_of_tiles * layout.group_stride());
+    Pack<T>* const lines = std::fill_n(zeros, x.width(), Pack<T>(T(0)));
     Pack<T>* const values = lines + line_packs;
     const T* weight = weight_.get();
     for (Index g = 0; g < groups_; ++g) {
-      winograd_transform<M>(grid_, x, block, g * inputs_, first, last, layout, lines, values);
+      winograd_transform<M>(grid_, x, block, g * inputs_, first, last, layout, zeros, lines, values);
       for (Index t = 0; t < register_tiles(); ++t, weight += register_tile_weights()) {
         const Pack<T>* v = values;
         for (Index tile = first; tile < last; tile += Tiles, v += layout.group_stride()) {
@@ -315,8 +318,7 @@ class WinogradCorrelation {
   std::unique_ptr<T[]> weight_;
 };
 
-/// y = after(conv(x, weight) + bias), prepared for outputs of the given extents. weight: O x C/G x 3 x 3; bias: O values or null. x
-/// needs a border of the convolution's padding.
+/// y = after(conv(x, weight) + bias), prepared for outputs of the given extents. weight: O x C/G x 3 x 3; bias: O values or null.
 template <class T>
 WinogradCorrelation<T> winograd_forward(const ConvGeometry& conv, Pair output, const T* weight, const T* bias,
                                         Pointwise<T> after = {}) {
@@ -332,8 +334,7 @@ WinogradCorrelation<T> winograd_forward(const ConvGeometry& conv, Pair output, c
       std::move(after));
 }
 
-/// dx from dy, prepared for inputs of the given extents: a correlation with the weights turned by 180 degrees. dy needs a border
-/// of conv_gradient_halo().
+/// dx from dy, prepared for inputs of the given extents: a correlation with the weights turned by 180 degrees.
 template <class T>
 WinogradCorrelation<T> winograd_input_gradient(const ConvGeometry& conv, Pair input, const T* weight) {
   const Pair origin{conv.padding.height - 2, conv.padding.width - 2};
