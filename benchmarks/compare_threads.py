@@ -2,8 +2,9 @@
 """Trains on 1, 2, ... threads in turn, several times, and prints how the speed grows.
 
     compare_threads.py build/release/benchmarks/bench_training --data data/cifar-10-batches-bin
+    compare_threads.py build/release/benchmarks/bench_training --threads 1,2,4,8,16
 
-A speed-up is that over the single thread of the same turn; printed are medians.
+A speed-up is that over the first number of threads in the same turn; printed are medians.
 """
 import argparse
 import os
@@ -19,15 +20,18 @@ def main():
     parser.add_argument("--data", help="the folder of the CIFAR-10 .bin files; synthetic images without it")
     parser.add_argument("--recipes", default="era")
     parser.add_argument("--norms", default="bn")
-    parser.add_argument("--max-threads", type=int, default=len(os.sched_getaffinity(0)), help="all cores unless given")
+    parser.add_argument("--threads", help="numbers of threads, such as 1,2,4; from 1 to all cores unless given")
     parser.add_argument("--batch-size", type=int, default=128)
     parser.add_argument("--images", type=int, default=12800)
     parser.add_argument("--times", type=int, default=5, help="turns")
     options = parser.parse_args()
-    if options.max_threads < 1:
-        parser.error(f"--max-threads: expected at least 1, got {options.max_threads}")
+    threads = list(range(1, len(os.sched_getaffinity(0)) + 1))
+    if options.threads:
+        counts = options.threads.split(",")
+        if not all(count.isdecimal() and int(count) > 0 for count in counts):
+            parser.error(f"--threads: expected numbers from 1 on, separated by commas, got \"{options.threads}\"")
+        threads = [int(count) for count in counts]
 
-    threads = range(1, options.max_threads + 1)
     print_header("network", "norm", "threads", "images/s", "speed-up", "efficiency")
     for recipe in options.recipes.split(","):
         for norm in options.norms.split(","):
@@ -40,9 +44,9 @@ def main():
                 for count in threads:
                     speeds[count].append(measure([*command, "--threads", count])["images_per_second"])
             for count in threads:
-                speed_up = statistics.median(ratios(speeds[count], speeds[1]))
+                speed_up = statistics.median(ratios(speeds[count], speeds[threads[0]]))
                 print_row(recipe, norm, count, f"{statistics.median(speeds[count]):,.0f}", f"{speed_up:.2f}",
-                          f"{100 * speed_up / count:.0f} %")
+                          f"{100 * speed_up * threads[0] / count:.0f} %")
 
 
 if __name__ == "__main__":

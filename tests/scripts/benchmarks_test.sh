@@ -71,9 +71,11 @@ compare_threads.py: ./broken failed: out of order (exit code 1)" \
 expect "threads" \
   "| network | norm | threads | images/s | speed-up | efficiency |
 |---|---|---|---|---|---|
-| era | bn | 1 | 300 | 1.00 | 100 % |
-| era | bn | 2 | 600 | 2.00 | 100 % |" \
-  "$benchmarks/compare_threads.py" ./training --max-threads 2 --times 2
+| era | bn | 2 | 600 | 1.00 | 100 % |
+| era | bn | 1 | 300 | 0.50 | 100 % |" \
+  "$benchmarks/compare_threads.py" ./training --threads 2,1 --times 2
+"$benchmarks/compare_threads.py" ./training --threads 1,none >table 2>message && fail "a number of threads that is none must be an error"
+grep --quiet 'error: --threads: expected numbers from 1 on, separated by commas, got "1,none"' message || fail "got '$(<message)'"
 
 : >calls
 expect "convolutions" \

@@ -69,7 +69,7 @@ class BlockSchedule {
   void run() const {
     for (const Run& run : runs_) {
       const Index shares = run.by_channels ? run.stretches.front().pieces : blocks_;
-      if (!feeds_threads(shares)) {
+      if (!feeds_threads(shares, run.by_channels ? 1 : 4)) {
         for (const Stretch& stretch : run.stretches) run_by_parts(stretch);
       } else if (run.by_channels) {
         const Stretch& stretch = run.stretches.front();
@@ -208,10 +208,12 @@ class BlockSchedule {
     runs_.push_back(std::move(by_channels));
   }
 
-  // With 9 blocks on 8 threads, seven would wait for the ninth: then threads had better share each block.
-  static bool feeds_threads(Index shares) {
+  // Whether threads get at least so many shares each, and about as many as the others: with 9 blocks on 8 threads, seven would wait
+  // for the ninth. Of less than four blocks each, a thread that is done can take little off a slower one. Then threads had better
+  // share each block: era trains a tenth faster so, with 8 blocks on 8 threads.
+  static bool feeds_threads(Index shares, Index least = 1) {
     const Index threads = num_threads(), rounds = (shares + threads - 1) / threads;
-    return 5 * rounds * threads <= 6 * shares;
+    return threads == 1 || (rounds >= least && 5 * rounds * threads <= 6 * shares);
   }
 
   Index blocks_;
