@@ -110,6 +110,10 @@ class Conv2d final : public BlockLayer<T> {
   ///
   /// Derivation: docs/derivations.md.
   void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
+    if (options_.bias) {
+      bias_sums_.reset(dy);
+      schedule.each_channel(dy.channels(), dy.plane(), [&](Index block, Index c) { bias_sums_.gather(dy, block, c); });
+    }
     schedule.then([&] {
       T* const dweight = weight_.grad.data();
       switch (algorithm(x.shape(), ConvPass::weight_gradient)) {
@@ -117,7 +121,7 @@ class Conv2d final : public BlockLayer<T> {
         case ConvAlgorithm::im2col: kernels::conv_im2col_weight_gradient(conv_, x, dy, dweight); break;
         default: kernels::conv_direct_weight_gradient(conv_, x, dy, dweight);
       }
-      if (options_.bias) kernels::add_channel_sums(dy, bias_.grad.data());
+      if (options_.bias) bias_sums_.add_to(bias_.grad.data());
     });
     if (dx != nullptr) schedule_input_gradient(x, dy, *dx, schedule);
   }
@@ -194,6 +198,7 @@ class Conv2d final : public BlockLayer<T> {
   Options options_;
   ConvGeometry conv_;
   Parameter<T> weight_, bias_;
+  kernels::ChannelSums<T> bias_sums_;  // of dy
 };
 
 }  // namespace normnet::inline NORMNET_ABI

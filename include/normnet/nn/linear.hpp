@@ -65,9 +65,13 @@ class Linear final : public BlockLayer<T> {
   ///
   /// Derivation: docs/derivations.md.
   void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
+    if (options_.bias) {
+      bias_sums_.reset(dy);
+      schedule.each_channel(dy.channels(), 1, [&](Index block, Index c) { bias_sums_.gather(dy, block, c); });
+    }
     schedule.then([&] {
       kernels::conv_direct_weight_gradient(conv_, x, dy, weight_.grad.data());
-      if (options_.bias) kernels::add_channel_sums(dy, bias_.grad.data());
+      if (options_.bias) bias_sums_.add_to(bias_.grad.data());
     });
     if (dx != nullptr) {
       for (auto& phase : kernels::conv_direct_input_gradient(conv_, dy, weight_.value.data(), *dx)) {
@@ -95,6 +99,7 @@ class Linear final : public BlockLayer<T> {
   Options options_;
   ConvGeometry conv_;
   Parameter<T> weight_, bias_;
+  kernels::ChannelSums<T> bias_sums_;  // of dy
 };
 
 }  // namespace normnet::inline NORMNET_ABI

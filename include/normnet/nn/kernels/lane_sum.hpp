@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <vector>
 
 namespace normnet::inline NORMNET_ABI::kernels {
 
@@ -144,22 +145,39 @@ class PixelSums {
   Index pending_ = 0;
 };
 
-/// Adds, for every channel, the sum over images and pixels to total[channel]: the gradient of a bias. Padding lanes must be zero
-/// or are left out all the same.
+/// The sum of every channel over images and pixels, without the padding lanes: the gradient of a bias. It is gathered block by
+/// block, while a block is in the cache, and added in the order of the blocks.
 template <class T>
-void add_channel_sums(const Batch<T>& batch, T* total) {
-  parallel_for(batch.channels(), batch.blocks() * batch.plane(), [&](Index c) {
-    double of_channel = 0;
-    for (Index block = 0; block < batch.blocks(); ++block) {
-      PixelSums<T, 1> sums;
-      for (Index y = 0; y < batch.height(); ++y) {
-        const Pack<T>* row = batch.row(block, c, y);
-        sums.add_row(batch.width(), [&](Index x, auto& sum) { sum[0] += row[x]; });
-      }
-      of_channel += sums.totals()[0].total(batch.images_in(block));
+class ChannelSums {
+ public:
+  /// For a batch of these extents.
+  void reset(const Batch<T>& batch) {
+    channels_ = batch.channels();
+    of_block_.resize(static_cast<std::size_t>(batch.blocks() * channels_));
+  }
+
+  /// To be called for every block and channel, in any order.
+  void gather(const Batch<T>& batch, Index block, Index c) {
+    PixelSums<T, 1> sums;
+    for (Index y = 0; y < batch.height(); ++y) {
+      const Pack<T>* row = batch.row(block, c, y);
+      sums.add_row(batch.width(), [&](Index x, auto& sum) { sum[0] += row[x]; });
     }
-    total[c] += static_cast<T>(of_channel);
-  });
-}
+    of_block_[static_cast<std::size_t>(block * channels_ + c)] = sums.totals()[0].total(batch.images_in(block));
+  }
+
+  /// Adds each channel's sum to total[channel].
+  void add_to(T* total) const {
+    for (std::size_t c = 0; c < static_cast<std::size_t>(channels_); ++c) {
+      double of_channel = 0;
+      for (std::size_t i = c; i < of_block_.size(); i += static_cast<std::size_t>(channels_)) of_channel += of_block_[i];
+      total[c] += static_cast<T>(of_channel);
+    }
+  }
+
+ private:
+  Index channels_ = 0;
+  std::vector<double> of_block_;
+};
 
 }  // namespace normnet::inline NORMNET_ABI::kernels
