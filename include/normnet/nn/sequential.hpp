@@ -155,7 +155,7 @@ class Sequential final : public BlockLayer<T> {
       Batch<T>& out = places.writable(i + 1, y);
       const Mode of_layer = mode_of(i);
       if (places.slot[i] != places.slot[i + 1]) {
-        places.schedule_change(i + 1, changed_place, reads_input_border(places, i + 1), schedule);
+        places.schedule_change(i + 1, changed_place, someone_reads_input_border(places, i + 1), schedule);
         changed_place = true;
       }
       auto* const block_layer = block_layer_at(i);
@@ -203,7 +203,8 @@ class Sequential final : public BlockLayer<T> {
       const Batch<T>& of_output = slot[i + 1] == slot.back() ? dy : writable(i + 1);
       Batch<T>* of_input = parameters_only && i == lowest ? nullptr : &writable(i);
       if (of_input != nullptr && slot[i] != slot[i + 1]) {
-        gradients_.schedule_change(i, changed_place, reads_gradient_border(i, parameters_only ? lowest + 1 : 0), schedule);
+        gradients_.schedule_change(i, changed_place, someone_reads_gradient_border(i, parameters_only ? lowest + 1 : 0),
+                                   schedule);
         changed_place = true;
       }
       if (auto* block_layer = block_layer_at(i)) {
@@ -316,7 +317,7 @@ class Sequential final : public BlockLayer<T> {
   BlockLayer<T>* block_layer_at(std::size_t i) const { return dynamic_cast<BlockLayer<T>*>(layers_[i].get()); }
 
   // Whether a layer reads the border of a feature map in that place's memory.
-  bool reads_input_border(const Places<T>& places, std::size_t place) const {
+  bool someone_reads_input_border(const Places<T>& places, std::size_t place) const {
     for (std::size_t i = place; i < layers_.size() && places.slot[i] == places.slot[place]; ++i) {
       if (layers_[i]->input_halo() == Halo{}) continue;
       if (block_layer_at(i) == nullptr || block_layer_at(i)->reads_input_border(shapes_[i])) return true;
@@ -325,7 +326,7 @@ class Sequential final : public BlockLayer<T> {
   }
 
   // Whether a layer, from `lowest` on, reads the border of a gradient in that place's memory.
-  bool reads_gradient_border(std::size_t place, std::size_t lowest) const {
+  bool someone_reads_gradient_border(std::size_t place, std::size_t lowest) const {
     for (std::size_t i = place; i-- > lowest && gradients_.slot[i + 1] == gradients_.slot[place];) {
       if (layers_[i]->gradient_halo() == Halo{}) continue;
       if (block_layer_at(i) == nullptr || block_layer_at(i)->reads_gradient_border(shapes_[i])) return true;
