@@ -19,10 +19,14 @@
 // (output channels x input channels) times (input channels x tiles), and are transformed back.
 namespace normnet::inline NORMNET_ABI::kernels {
 
+/// The most output channels of a register tile.
+inline constexpr int most_winograd_channels = 10;
+
 /// Output channels and tiles that a register tile covers: enough products for the latency of a multiplication, few enough for
 /// those of all positions to stay in the first-level cache, with what is read meanwhile, until they are transformed back.
 template <int Channels, int Tiles>
 struct WinogradRegisterTile {
+  static_assert(Channels <= most_winograd_channels);
   static constexpr int channels = Channels, tiles = Tiles;
 };
 
@@ -183,8 +187,8 @@ class WinogradCorrelation {
   // Writes the weights of a register tile for one input channel. taps(o) are those of output channel o of the tile.
   template <int M, class F>
   void transform_weights(T* target, F taps) const {
-    constexpr Index lanes = Pack<double>::lanes, most_channels = 10;
-    std::array<std::array<T, (most_channels + lanes - 1) / lanes * lanes>, winograd_positions<M>> u;
+    constexpr Index lanes = Pack<double>::lanes;
+    std::array<std::array<T, (most_winograd_channels + lanes - 1) / lanes * lanes>, winograd_positions<M>> u;
     for (Index first = 0; first < channels_; first += lanes) {
       std::array<Pack<double>, 9> g;
       g.fill(Pack<double>(0.0));
