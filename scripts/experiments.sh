@@ -33,7 +33,7 @@ case " $* " in
 esac
 
 # Threads that wait for others soon sleep: spinning gains nothing here, and where other programs run it takes their cores, and ours.
-# Many threads take longer to wake: they spin for as long as most of them are apart.
+# Many threads take longer to wake, so they spin longer.
 export GOMP_SPINCOUNT=${GOMP_SPINCOUNT:-$(($(nproc) < 4 ? 1000 : 10000))}
 
 # Under the script's name, so that the command that it tells for going on with a stopped run is this one.
