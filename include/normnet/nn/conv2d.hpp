@@ -110,10 +110,7 @@ class Conv2d final : public BlockLayer<T> {
   ///
   /// Derivation: docs/derivations.md.
   void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
-    if (options_.bias) {
-      bias_sums_.reset(dy);
-      schedule.each_channel(dy.channels(), dy.plane(), [&](Index block, Index c) { bias_sums_.gather(dy, block, c); });
-    }
+    if (options_.bias) bias_sums_.schedule(dy, schedule);
     schedule.then([&] {
       T* const dweight = weight_.grad.data();
       switch (algorithm(x.shape(), ConvPass::weight_gradient)) {

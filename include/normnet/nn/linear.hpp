@@ -65,10 +65,7 @@ class Linear final : public BlockLayer<T> {
   ///
   /// Derivation: docs/derivations.md.
   void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
-    if (options_.bias) {
-      bias_sums_.reset(dy);
-      schedule.each_channel(dy.channels(), 1, [&](Index block, Index c) { bias_sums_.gather(dy, block, c); });
-    }
+    if (options_.bias) bias_sums_.schedule(dy, schedule);
     schedule.then([&] {
       kernels::conv_direct_weight_gradient(conv_, x, dy, weight_.grad.data());
       if (options_.bias) bias_sums_.add_to(bias_.grad.data());

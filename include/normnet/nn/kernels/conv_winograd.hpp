@@ -13,7 +13,6 @@
 #include <cstddef>
 #include <memory>
 #include <utility>
-#include <vector>
 
 // For a run of tiles that fits the second-level cache: all inputs are transformed; then, at each position, register tiles compute
 // (output channels x input channels) times (input channels x tiles), and are transformed back.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/core/batch.hpp>
+#include <normnet/core/block_schedule.hpp>
 
 #include <algorithm>
 #include <array>
@@ -150,20 +151,11 @@ class PixelSums {
 template <class T>
 class ChannelSums {
  public:
-  /// For a batch of these extents.
-  void reset(const Batch<T>& batch) {
+  /// Adds the step that gathers the sums of a batch.
+  void schedule(const Batch<T>& batch, BlockSchedule& schedule) {
     channels_ = batch.channels();
     of_block_.resize(static_cast<std::size_t>(batch.blocks() * channels_));
-  }
-
-  /// To be called for every block and channel, in any order.
-  void gather(const Batch<T>& batch, Index block, Index c) {
-    PixelSums<T, 1> sums;
-    for (Index y = 0; y < batch.height(); ++y) {
-      const Pack<T>* row = batch.row(block, c, y);
-      sums.add_row(batch.width(), [&](Index x, auto& sum) { sum[0] += row[x]; });
-    }
-    of_block_[static_cast<std::size_t>(block * channels_ + c)] = sums.totals()[0].total(batch.images_in(block));
+    schedule.each_channel(channels_, batch.plane(), [this, &batch](Index block, Index c) { gather(batch, block, c); });
   }
 
   /// Adds each channel's sum to total[channel].
@@ -176,6 +168,15 @@ class ChannelSums {
   }
 
  private:
+  void gather(const Batch<T>& batch, Index block, Index c) {
+    PixelSums<T, 1> sums;
+    for (Index y = 0; y < batch.height(); ++y) {
+      const Pack<T>* row = batch.row(block, c, y);
+      sums.add_row(batch.width(), [&](Index x, auto& sum) { sum[0] += row[x]; });
+    }
+    of_block_[static_cast<std::size_t>(block * channels_ + c)] = sums.totals()[0].total(batch.images_in(block));
+  }
+
   Index channels_ = 0;
   std::vector<double> of_block_;
 };
