@@ -214,7 +214,7 @@ TEST_CASE("the plan overwrites what nobody reads again", "[sequential]") {
   Sequential<float> net;
   net.add(Conv2d<float>({.in_channels = 3, .out_channels = 10, .kernel_size = 1})).add(ReLU<float>()).add(BatchNorm2d<float>(10));
   net.add(Dropout<float>(0.1)).add(Conv2d<float>({.in_channels = 10, .out_channels = 2, .kernel_size = 1}));
-  const std::size_t map = 32 * 10 * 8 * 6 * sizeof(float), output = 32 * 2 * 8 * 6 * sizeof(float);
+  const std::size_t map = Batch<float>({32, 10, 8, 6}).bytes(), output = Batch<float>({32, 2, 8, 6}).bytes();
   const Batch<float> y = net.forward(x);
   const std::size_t mask = net[3].activation_bytes();
   CHECK(mask == 2 * 32 / Batch<float>::lanes * 10 * 8 * 6);  // two bytes for the values of all lanes
@@ -234,7 +234,7 @@ TEST_CASE("a model counts the memory of what is inside of its layers", "[sequent
   body.add(Conv2d<float>({.in_channels = 3, .out_channels = 3, .kernel_size = 1})).add(Tanh<float>());
   net.add(Residual<float>(std::move(body)));
   const Batch<float> y = net.forward(x);
-  const std::size_t map = 32 * 3 * 8 * 6 * sizeof(float);
+  const std::size_t map = Batch<float>({32, 3, 8, 6}).bytes();
   CHECK(net.activation_bytes() == 2 * map);  // the body's output, which Tanh overwrites, and the sum
   Batch<float> dx;
   net.backward(y, dx);

@@ -211,7 +211,8 @@ class Batch {
       blocks = shape[0] / lanes + (shape[0] % lanes != 0);
       check_size();
       row_stride = width + 2 * halo.width;
-      channel_stride = row_stride * (height + 2 * halo.height);
+      // Odd, for planes of a power of two would put the same pixel of all channels into one set of the cache.
+      channel_stride = (row_stride * (height + 2 * halo.height)) | 1;
       block_stride = channel_stride * channels;
     }
 
@@ -232,9 +233,11 @@ class Batch {
         packs *= extent;
       };
       const auto with_border = [](Index extent, Index border) { return border > (most - extent) / 2 ? -1 : extent + 2 * border; };
-      for (const Index extent : {blocks, channels, with_border(height, halo.height), with_border(width, halo.width)}) {
-        multiply(extent);
-      }
+      multiply(with_border(height, halo.height));
+      multiply(with_border(width, halo.width));
+      packs |= 1;  // as the stride of channels is; `most` is odd
+      multiply(channels);
+      multiply(blocks);
     }
   };
 

@@ -185,7 +185,8 @@ template <class T>
 void conv_im2col_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const Batch<T>& dy, T* dweight) {
   const Index out = conv.out_per_group(), k = conv.in_per_group() * conv.taps(), weights = conv.out_channels * k;
   const Index at_once = std::min(rows_at_once<T>(conv, dy.width()), dy.height());
-  const std::vector<Strip> parts = strips(dy.blocks(), dy.height(), dy.width());
+  constexpr Index most_pixels = 448;  // enough for the addition of the partial sums not to count
+  const std::vector<Strip> parts = strips(dy.blocks(), dy.height(), dy.width(), most_pixels);
   std::vector<T> partial(parts.size() * static_cast<std::size_t>(weights));
   const Index cost = weights * dy.plane() * dy.blocks() / std::max<Index>(1, static_cast<Index>(parts.size()));
   parallel_for(static_cast<Index>(parts.size()), cost, [&](Index part) {

@@ -15,10 +15,9 @@ struct Strip {
   Index first_row, last_row;
 };
 
-/// Cuts a batch of planes into strips of at most about so many pixels, of nearly the same size, so that threads have equal shares:
-/// a few hundred are enough for the sum over the lanes at the end of each not to count, and stay in the cache. They depend on the
-/// extents alone, never on the number of threads.
-inline std::vector<Strip> strips(Index blocks, Index rows, Index columns, Index pixels = 448) {
+/// Cuts a batch of planes into strips of at most about so many pixels, of nearly the same size, so that threads have equal shares.
+/// They depend on the extents alone, never on the number of threads.
+inline std::vector<Strip> strips(Index blocks, Index rows, Index columns, Index pixels) {
   const Index most_blocks = std::max<Index>(1, pixels / std::max<Index>(1, rows * columns));
   const Index runs = (blocks + most_blocks - 1) / most_blocks;
   const Index cuts = std::max<Index>(1, rows * columns / pixels);
