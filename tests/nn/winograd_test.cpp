@@ -32,6 +32,7 @@ const std::vector<Case> cases{
     {"groups", 6, 9, 1, 3, {3, 6, 9, 8}},
     {"depthwise", 5, 10, 1, 5, {3, 5, 6, 7}},
     {"several runs and strips", 13, 12, 1, 1, {19, 13, 31, 30}},
+    {"many channels on a small plane", 70, 66, 1, 1, {35, 70, 4, 4}},
 };
 
 template <class T>
@@ -78,7 +79,7 @@ TEST_CASE("Winograd agrees with the direct algorithm in every pass", "[conv2d][w
 
 TEST_CASE("Winograd has the gradients of its definition", "[conv2d][winograd][gradient]") {
   for (const Case& c : cases) {
-    if (c.input[2] > 20) continue;
+    if (c.input[2] > 20 || c.in_channels > 20) continue;
     INFO(c.what);
     auto conv = make<double>(c, ConvAlgorithm::winograd);
     const auto result = gradient_check(conv, c.input);
@@ -88,9 +89,10 @@ TEST_CASE("Winograd has the gradients of its definition", "[conv2d][winograd][gr
 }
 
 TEST_CASE("Winograd's rounding error in float is less than four times that of the direct algorithm", "[conv2d][winograd]") {
-  const std::vector<Case> shapes{{"10->20", 10, 20, 0, 1, {19, 10, 30, 30}},  {"30->40", 30, 40, 1, 1, {19, 30, 14, 14}},
-                                 {"64->32", 64, 32, 1, 1, {19, 64, 8, 8}},    {"odd plane", 16, 10, 1, 1, {19, 16, 13, 11}},
-                                 {"2x2 tiles", 20, 30, 0, 1, {19, 20, 5, 5}}, {"few channels", 3, 16, 1, 1, {19, 3, 32, 32}}};
+  const std::vector<Case> shapes{{"10->20", 10, 20, 0, 1, {19, 10, 30, 30}},      {"30->40", 30, 40, 1, 1, {19, 30, 14, 14}},
+                                 {"64->32", 64, 32, 1, 1, {19, 64, 8, 8}},        {"odd plane", 16, 10, 1, 1, {19, 16, 13, 11}},
+                                 {"2x2 tiles", 20, 30, 0, 1, {19, 20, 5, 5}},     {"few channels", 3, 16, 1, 1, {19, 3, 32, 32}},
+                                 {"whole batch", 130, 120, 1, 1, {35, 130, 4, 4}}};
   for (const Case& c : shapes) {
     INFO(c.what);
     const auto weights = make<float>(c, ConvAlgorithm::direct);
@@ -105,11 +107,51 @@ TEST_CASE("Winograd's rounding error in float is less than four times that of th
 }
 
 TEST_CASE("Winograd gives the same bits at any number of threads", "[conv2d][winograd][threads]") {
-  const Case c{"", 11, 13, 1, 1, {70, 11, 24, 25}};
-  test::same_bits_at_any_thread_count([&] {
-    const auto results = passes<float>(c, ConvAlgorithm::winograd);
-    return std::vector<Tensor<double>>(results.begin(), results.end());
-  });
+  for (const Case& c :
+       {Case{"block by block", 11, 13, 1, 1, {70, 11, 24, 25}}, Case{"whole batch", 130, 120, 1, 1, {35, 130, 4, 4}}}) {
+    INFO(c.what);
+    test::same_bits_at_any_thread_count([&] {
+      const auto results = passes<float>(c, ConvAlgorithm::winograd);
+      return std::vector<Tensor<double>>(results.begin(), results.end());
+    });
+  }
+}
+
+TEST_CASE("Winograd for a whole batch computes what it does block by block", "[conv2d][winograd]") {
+  for (const Case& c : cases) {
+    INFO(c.what);
+    auto conv = make<double>(c, ConvAlgorithm::winograd);
+    const ConvGeometry geometry{
+        .in_channels = c.in_channels, .out_channels = c.out_channels, .kernel = 3, .padding = c.padding, .groups = c.groups};
+    const auto x = Batch<double>::from(test::random_tensor<double>(c.input, 1));
+    const auto dy = Batch<double>::from(test::random_tensor<double>(conv.output_shape(c.input), 2));
+    const double *weight = conv.weight().value.data(), *bias = conv.bias().value.data();
+    kernels::Pointwise<double> relu;
+    relu.append_relu();
+    const auto check = [](const kernels::WinogradProblem<double>& problem, const Batch<double>& from, const Shape& shape) {
+      Batch<double> by_blocks(shape), at_once(shape, {2, 1});
+      BlockSchedule schedule(from.blocks());
+      schedule.each_part(kernels::WinogradCorrelation<double>(problem), from, by_blocks);
+      schedule.run();
+      kernels::conv_winograd_batch(problem, from, at_once);
+      // Where the two take tiles of different sizes, another rounding.
+      CHECK(test::max_relative_difference(at_once.to_tensor(), by_blocks.to_tensor()) < 1e-13);
+      CHECK(test::border_is_zero(at_once));
+    };
+    check(kernels::winograd_forward(geometry, {dy.height(), dy.width()}, weight, bias, relu), x, dy.shape());
+    check(kernels::winograd_input_gradient(geometry, {x.height(), x.width()}, weight), dy, x.shape());
+  }
+}
+
+TEST_CASE("Winograd takes a whole batch where weights are many and tiles few", "[conv2d][winograd]") {
+  const auto takes_batch = [](Index channels, Index side, Index blocks) {
+    const ConvGeometry conv{.in_channels = channels, .out_channels = channels, .kernel = 3, .padding = 1};
+    return kernels::winograd_takes_batch(kernels::winograd_forward<float>(conv, side, nullptr, nullptr), blocks);
+  };
+  CHECK(takes_batch(512, 4, 8));
+  CHECK(!takes_batch(512, 4, 1));
+  CHECK(!takes_batch(512, 32, 8));
+  CHECK(!takes_batch(64, 4, 8));
 }
 
 TEST_CASE("The automatic algorithm of a convolution computes what the direct one does", "[conv2d][winograd]") {

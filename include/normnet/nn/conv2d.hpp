@@ -9,6 +9,7 @@
 #include <normnet/nn/kernels/conv_geometry.hpp>
 #include <normnet/nn/kernels/conv_im2col.hpp>
 #include <normnet/nn/kernels/conv_winograd.hpp>
+#include <normnet/nn/kernels/conv_winograd_batch.hpp>
 #include <normnet/nn/kernels/lane_sum.hpp>
 #include <normnet/nn/kernels/winograd_weight_gradient.hpp>
 
@@ -94,8 +95,8 @@ class Conv2d final : public BlockLayer<T> {
     const T* bias = options_.bias ? bias_.value.data() : nullptr;
     switch (algorithm(x.shape(), ConvPass::forward)) {
       case ConvAlgorithm::winograd:
-        return schedule.each_part(kernels::winograd_forward(conv_, {y.height(), y.width()}, weight, bias, std::move(after)), x,
-                                  y);
+        return schedule_winograd(kernels::winograd_forward(conv_, {y.height(), y.width()}, weight, bias, std::move(after)), x, y,
+                                 schedule);
       case ConvAlgorithm::im2col:
         return schedule.then([&, weight, bias] { kernels::conv_im2col_forward(conv_, x, weight, bias, y); });
       default: return schedule.each_part(kernels::conv_direct_forward(conv_, x, weight, bias, y, std::move(after)), x, y);
@@ -178,11 +179,19 @@ class Conv2d final : public BlockLayer<T> {
     return kernels::fastest_algorithm<T>(conv_, {input[2], input[3]}, pass);
   }
 
+  static void schedule_winograd(kernels::WinogradProblem<T> problem, const Batch<T>& x, Batch<T>& y, BlockSchedule& schedule) {
+    if (kernels::winograd_takes_batch(problem, x.blocks())) {
+      schedule.then([&x, &y, problem = std::move(problem)] { kernels::conv_winograd_batch(problem, x, y); });
+    } else {
+      schedule.each_part(kernels::WinogradCorrelation<T>(std::move(problem)), x, y);
+    }
+  }
+
   void schedule_input_gradient(const Batch<T>& x, const Batch<T>& dy, Batch<T>& dx, BlockSchedule& schedule) {
     const T* weight = weight_.value.data();
     switch (algorithm(x.shape(), ConvPass::input_gradient)) {
       case ConvAlgorithm::winograd:
-        return schedule.each_part(kernels::winograd_input_gradient(conv_, {dx.height(), dx.width()}, weight), dy, dx);
+        return schedule_winograd(kernels::winograd_input_gradient(conv_, {dx.height(), dx.width()}, weight), dy, dx, schedule);
       case ConvAlgorithm::im2col:
         return schedule.then([&, weight] { kernels::conv_im2col_input_gradient(conv_, dy, weight, dx); });
       default:

@@ -193,6 +193,11 @@ inline Index winograd_multiplications(Pair output) {
   return winograd_tile_fits(4, output) ? std::min(small, winograd_multiplications(4, output)) : small;
 }
 
+/// The size of tiles that multiplies less.
+inline int fastest_winograd_tile(Pair output) {
+  return winograd_multiplications(output) < winograd_multiplications(2, output) ? 4 : 2;
+}
+
 /// Calls f with std::integral_constant<int, M>.
 template <class F>
 void with_winograd_tile(int size, F&& f) {

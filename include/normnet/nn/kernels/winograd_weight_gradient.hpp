@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <memory>
 #include <vector>
 
 // At each position, dg is a product of (output channels x tiles) with (tiles x input channels), whose sums stay in registers over
@@ -226,8 +225,8 @@ void winograd_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const
   // With room for the last sums to be read as a whole line of the cache.
   constexpr Index at_once = Pack<T>::lanes;
   const Index sums = count * positions * pairs;
-  const auto partial = std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(sums + at_once));
-  std::fill_n(partial.get() + sums, at_once, T(0));
+  T* const partial = reinterpret_cast<T*>(shared_scratch<T>((sums + 2 * at_once - 1) / at_once));
+  std::fill_n(partial + sums, at_once, T(0));
   constexpr Index row_pairs = WinogradRows<M>::pairs;
   Index most_tiles = 1;
   for (const Strip& strip : parts) most_tiles = std::max(most_tiles, winograd_tiles_in(strip, grid));
@@ -238,7 +237,7 @@ void winograd_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const
     const Index row_pair = row_pair_and_share / shares, first_output = row_pair_and_share % shares * outputs_at_once;
     const WinogradGradientShare share{parts[static_cast<std::size_t>(part)], first_output,
                                       std::min(first_output + outputs_at_once, outputs)};
-    T* const of_part = partial.get() + part * positions * pairs;
+    T* const of_part = partial + part * positions * pairs;
     if (row_pair == 0) return winograd_gradient_rows<M, 0>(conv, grid, share, x, dy, of_part);
     if (row_pair == 1) return winograd_gradient_rows<M, 1>(conv, grid, share, x, dy, of_part);
     if constexpr (row_pairs == 3) winograd_gradient_rows<M, 2>(conv, grid, share, x, dy, of_part);
@@ -249,7 +248,7 @@ void winograd_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const
     std::array<std::array<Pack<double>, static_cast<std::size_t>(positions)>, static_cast<std::size_t>(at_once / lanes)> total;
     for (std::size_t position = 0; position < static_cast<std::size_t>(positions); ++position) {
       for (auto& of_lanes : total) of_lanes[position] = Pack<double>(0.0);
-      const T* value = partial.get() + static_cast<Index>(position) * pairs + first;
+      const T* value = partial + static_cast<Index>(position) * pairs + first;
       for (Index part = 0; part < count; ++part, value += positions * pairs) {
         for (std::size_t i = 0; i < total.size(); ++i) total[i][position] += widen(value + static_cast<Index>(i) * lanes);
       }
@@ -268,9 +267,8 @@ void winograd_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const
 /// The same with the size of tiles that multiplies less.
 template <class T>
 void conv_winograd_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const Batch<T>& dy, T* dweight) {
-  const int size =
-      winograd_multiplications({dy.height(), dy.width()}) < winograd_multiplications(2, {dy.height(), dy.width()}) ? 4 : 2;
-  with_winograd_tile(size, [&](auto tile) { winograd_weight_gradient<tile()>(conv, x, dy, dweight); });
+  with_winograd_tile(fastest_winograd_tile({dy.height(), dy.width()}),
+                     [&](auto tile) { winograd_weight_gradient<tile()>(conv, x, dy, dweight); });
 }
 
 }  // namespace normnet::inline NORMNET_ABI::kernels

@@ -1,0 +1,227 @@
+// What Winograd's convolutions are made of, forward passes and input gradients: the problem, and the steps of its solution.
+#pragma once
+
+#include <normnet/core/batch.hpp>
+#include <normnet/nn/kernels/conv_geometry.hpp>
+#include <normnet/nn/kernels/pointwise.hpp>
+#include <normnet/nn/kernels/winograd_transforms.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <utility>
+
+namespace normnet::inline NORMNET_ABI::kernels {
+
+/// y = after(bias + weight * x), a 3x3 correlation of stride 1 in each group of channels: a forward pass, or an input gradient, in
+/// which dy is what is read here, and the weights are turned by 180 degrees.
+template <class T>
+struct WinogradProblem {
+  Pair plane;                     // the extents of y
+  Pair origin;                    // the pixel of x that tap (0, 0) of pixel (0, 0) of y reads
+  Index groups, inputs, outputs;  // groups of channels; channels of a group
+  const T* weight;
+  bool input_gradient;
+  const T* bias;  // a value for each output channel, or null
+  Pointwise<T> after;
+
+  /// The weights of a pair of channels, both counted within their group.
+  std::array<T, 9> taps(Index group, Index output, Index input) const {
+    std::array<T, 9> taps;
+    if (input_gradient) {
+      const T* const first = weight + ((group * inputs + input) * outputs + output) * 9;
+      std::reverse_copy(first, first + 9, taps.begin());
+    } else {
+      std::copy_n(weight + ((group * outputs + output) * inputs + input) * 9, 9, taps.begin());
+    }
+    return taps;
+  }
+};
+
+/// y = after(conv(x, weight) + bias) for outputs of the given extents. weight: O x C/G x 3 x 3; bias: O values or null.
+template <class T>
+WinogradProblem<T> winograd_forward(const ConvGeometry& conv, Pair output, const T* weight, const T* bias,
+                                    Pointwise<T> after = {}) {
+  return {output,
+          {-conv.padding.height, -conv.padding.width},
+          conv.groups,
+          conv.in_per_group(),
+          conv.out_per_group(),
+          weight,
+          false,
+          bias,
+          std::move(after)};
+}
+
+/// dx from dy, for inputs of the given extents.
+template <class T>
+WinogradProblem<T> winograd_input_gradient(const ConvGeometry& conv, Pair input, const T* weight) {
+  return {input,
+          {conv.padding.height - 2, conv.padding.width - 2},
+          conv.groups,
+          conv.out_per_group(),
+          conv.in_per_group(),
+          weight,
+          true,
+          nullptr,
+          {}};
+}
+
+/// The most output channels of a register tile.
+inline constexpr int most_winograd_channels = 10;
+
+/// Transforms the weights of one input channel and `channels` output channels, at most most_winograd_channels, of which taps(o)
+/// are those of channel o: target[position * position_stride + o].
+template <int M, class T, class F>
+void winograd_transform_weights(Index channels, T* target, Index position_stride, F taps) {
+  constexpr Index lanes = Pack<double>::lanes;
+  std::array<std::array<T, (most_winograd_channels + lanes - 1) / lanes * lanes>, winograd_positions<M>> u;
+  for (Index first = 0; first < channels; first += lanes) {
+    std::array<Pack<double>, 9> g;
+    g.fill(Pack<double>(0.0));
+    for (Index o = first; o < std::min<Index>(first + lanes, channels); ++o) {
+      const std::array<T, 9> of_channel = taps(o);
+      for (std::size_t k = 0; k < 9; ++k) g[k].set(static_cast<int>(o - first), static_cast<double>(of_channel[k]));
+    }
+    const auto transformed = winograd_weight<M>(g);
+    for (std::size_t i = 0; i < u.size(); ++i) narrow(transformed[i], u[i].data() + first);
+  }
+  // Positions are far apart, and with many channels in the same sets of the cache: all channels of one go together.
+  for (std::size_t i = 0; i < u.size(); ++i) std::copy_n(u[i].data(), channels, target + static_cast<Index>(i) * position_stride);
+}
+
+/// How the transformed inputs of tiles lie in memory, in packs. A group has as many tiles as a register tile covers; they stand
+/// side by side.
+struct WinogradLayout {
+  int tiles;  // of a group
+  Index channels;
+  Index position_stride, channel_stride, group_stride;
+
+  /// [group of tiles][channel][position][tile of the group]: what a tile's channel is transformed to is written in one go.
+  static WinogradLayout by_group(int tiles, Index channels, Index positions) {
+    // An odd number of packs: powers of two would put a position of all channels into one set of the cache.
+    const Index channel_stride = (positions * tiles) | 1;
+    return {tiles, channels, tiles, channel_stride, channels * channel_stride};
+  }
+};
+
+/// The room that winograd_transform() needs for the columns of a row of tiles: [column][M + 2].
+inline Index winograd_line_packs(const WinogradGrid& grid) { return (grid.size + 2) * (grid.columns() * grid.size + 2); }
+
+/// Transforms the input of tiles [first, last), channel by channel, so that pixels are read one after the other; the first becomes
+/// tile `first_in_group` of the group at v. The columns of pixels are transformed first, once for neighbouring tiles that share
+/// them, into `lines`: room for winograd_line_packs(). What lies outside of x is zero without being read; `zeros` is a row of such
+/// pixels.
+template <int M, class T>
+void winograd_transform(const WinogradGrid& grid, const Batch<T>& x, Index block, Index first_channel, Index first, Index last,
+                        const WinogradLayout& layout, const Pack<T>* zeros, Pack<T>* lines, Pack<T>* v, int first_in_group = 0) {
+  constexpr std::size_t n = M + 2;
+  const Index columns = grid.columns(), stride = layout.position_stride;
+  for (Index c = 0; c < layout.channels; ++c) {
+    Pack<T>* group = v + c * layout.channel_stride;
+    int in_group = first_in_group;
+    for (Index tile = first; tile < last;) {
+      const Index i = tile / columns, begin = tile % columns, end = std::min(columns, begin + last - tile);
+      const Pack<T>* row[n];
+      for (std::size_t k = 0; k < n; ++k) {
+        const Index y = grid.origin.height + i * M + static_cast<Index>(k);
+        row[k] = y >= 0 && y < x.height() ? x.row(block, first_channel + c, y) : zeros;
+      }
+      // The pixels of these tiles, and which of them are inside.
+      const Index left = grid.origin.width + begin * M, right = left + (end - begin) * M + 2;
+      const Index inside = std::max<Index>(left, 0), outside = std::min(right, x.width());
+      Pack<T>* line = std::fill_n(lines, (inside - left) * static_cast<Index>(n), Pack<T>(T(0)));
+      for (Index j = inside; j < outside; ++j, line += n) {
+        std::array<Pack<T>, n> d;
+#pragma GCC unroll 6
+        for (std::size_t k = 0; k < n; ++k) {
+          d[k] = row[k][j];
+          prefetch(row[k] + j + x.channel_stride());
+        }
+        d = Winograd<M>::input(d);
+#pragma GCC unroll 6
+        for (std::size_t k = 0; k < n; ++k) line[k] = d[k];
+      }
+      std::fill_n(line, (right - outside) * static_cast<Index>(n), Pack<T>(T(0)));
+      line = lines;
+      for (Index j = begin; j < end; ++j, ++tile, line += n * M) {
+        Pack<T>* target = group + in_group;
+#pragma GCC unroll 6
+        for (std::size_t k = 0; k < n; ++k) {
+          std::array<Pack<T>, n> d;
+#pragma GCC unroll 6
+          for (std::size_t l = 0; l < n; ++l) d[l] = line[l * n + k];
+          d = Winograd<M>::input(d);
+#pragma GCC unroll 6
+          for (std::size_t l = 0; l < n; ++l, target += stride) *target = d[l];
+        }
+        if (++in_group == layout.tiles) {
+          in_group = 0;
+          group += layout.group_stride;
+        }
+      }
+    }
+  }
+}
+
+/// A register tile at one position: product[o][p] = sum over c of weight[c][o] * v[c * stride + p], or that added to it. A function
+/// of its own: inlined, it would have to spill its sums to the stack, for the constants of the transforms around it keep their
+/// registers.
+template <int Channels, int Tiles, class T>
+NORMNET_NOINLINE void winograd_product(const T* weight, const Pack<T>* v, Index stride, Index inputs,
+                                       Pack<T> (&product)[Channels][Tiles], bool adds = false) {
+  Pack<T> sum[Channels][Tiles];
+#pragma GCC unroll 10
+  for (int o = 0; o < Channels; ++o) {
+#pragma GCC unroll 8
+    for (int p = 0; p < Tiles; ++p) sum[o][p] = adds ? product[o][p] : Pack<T>(T(0));
+  }
+  for (Index c = 0; c < inputs; ++c, v += stride, weight += Channels) {
+    Pack<T> of_tile[Tiles];
+#pragma GCC unroll 8
+    for (int p = 0; p < Tiles; ++p) of_tile[p] = load(v[p]);
+#pragma GCC unroll 10
+    for (int o = 0; o < Channels; ++o) {
+      const Pack<T> w(weight[o]);
+#pragma GCC unroll 8
+      for (int p = 0; p < Tiles; ++p) sum[o][p] += w * of_tile[p];
+    }
+  }
+#pragma GCC unroll 10
+  for (int o = 0; o < Channels; ++o) {
+#pragma GCC unroll 8
+    for (int p = 0; p < Tiles; ++p) product[o][p] = sum[o][p];
+  }
+}
+
+/// Writes what a tile comes to in one channel: after(A^T m A + shift), where m at position i is product[i * position_stride].
+template <int M, class T, class F>
+NORMNET_INLINE void winograd_write_tile(const Pack<T>* product, Index position_stride, const Pack<T>& shift, const F& after,
+                                        const WinogradGrid& grid, Index tile, Batch<T>& y, Index block, Index channel) {
+  constexpr std::size_t n = M + 2, m = M;
+  const Index i = M * (tile / grid.columns()), j = M * (tile % grid.columns());
+  std::array<std::array<Pack<T>, n>, m> half;
+#pragma GCC unroll 6
+  for (std::size_t l = 0; l < n; ++l) {
+    std::array<Pack<T>, n> column;
+#pragma GCC unroll 6
+    for (std::size_t k = 0; k < n; ++k) column[k] = product[static_cast<Index>(n * k + l) * position_stride];
+    const auto result = Winograd<M>::output(column);
+#pragma GCC unroll 4
+    for (std::size_t k = 0; k < m; ++k) half[k][l] = result[k];
+  }
+  const auto rows = static_cast<std::size_t>(std::min<Index>(M, grid.height - i));
+  const auto columns = static_cast<std::size_t>(std::min<Index>(M, grid.width - j));
+  for (std::size_t k = 0; k < rows; ++k) {
+    Pack<T>* const target = y.row(block, channel, i + static_cast<Index>(k)) + j;
+    const auto result = Winograd<M>::output(half[k]);
+    if (columns == m) {
+#pragma GCC unroll 4
+      for (std::size_t l = 0; l < m; ++l) target[l] = after(result[l] + shift);
+    } else {
+      for (std::size_t l = 0; l < columns; ++l) target[l] = after(result[l] + shift);
+    }
+  }
+}
+
+}  // namespace normnet::inline NORMNET_ABI::kernels
