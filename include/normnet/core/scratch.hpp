@@ -12,27 +12,31 @@ namespace normnet::inline NORMNET_ABI {
 
 namespace scratch_detail {
 
-template <class T, int>
+template <class T, bool shared>
 Pack<T>* kept_memory(Index packs) {
   thread_local std::vector<Pack<T>, AlignedAllocator<Pack<T>>> memory;
-  if (memory.size() < static_cast<std::size_t>(packs)) memory.resize(static_cast<std::size_t>(packs));
+  if (memory.size() < static_cast<std::size_t>(packs)) {
+    memory = {};  // or there would be both at a time
+    memory.resize(static_cast<std::size_t>(packs));
+  }
   return memory.data();
 }
 
 }  // namespace scratch_detail
 
 /// At least `packs` packs of anything, for the calling thread alone and until its next call. Kernels that need room for a block
-/// take it here: asking the system for fresh pages every time would cost more than the kernel.
+/// take it here: asking the system for fresh pages every time would cost more than the kernel. A thread keeps the most that it ever
+/// took until it ends.
 template <class T>
 Pack<T>* scratch(Index packs) {
-  return scratch_detail::kept_memory<T, 0>(packs);
+  return scratch_detail::kept_memory<T, false>(packs);
 }
 
 /// The same for what a kernel shares among threads: the calling thread keeps it until its next call of this function, whatever it
 /// takes from scratch() meanwhile.
 template <class T>
 Pack<T>* shared_scratch(Index packs) {
-  return scratch_detail::kept_memory<T, 1>(packs);
+  return scratch_detail::kept_memory<T, true>(packs);
 }
 
 }  // namespace normnet::inline NORMNET_ABI

@@ -93,16 +93,18 @@ class Correlation {
     if (single_pixels_) {
       std::vector<Tap> taps;
       return with_one_of(TallTiles(), channels_, [&](auto tile) {
+        Pack<T>* const so_far = scratch<T>(tiles() * tile());
         for (Index p = begin; p < end; ++p) {
           find_taps_inside({x.height(), x.width()}, p, taps);
-          register_tiles<tile(), 1>(x, y, block, p, taps);
+          register_tiles<tile(), 1>(x, y, block, p, taps, so_far);
         }
       });
     }
     with_tile(channels_, [&](auto tile) {
       constexpr int at_once = pixels_per_tile<tile()>();
+      Pack<T>* const so_far = scratch<T>(tiles() * tile() * at_once);
       for (Index p = begin; p < end; p += at_once) {
-        register_tiles<tile(), at_once>(x, y, block, std::min(p, end - at_once), taps_);
+        register_tiles<tile(), at_once>(x, y, block, std::min(p, end - at_once), taps_, so_far);
       }
     });
   }
@@ -202,9 +204,10 @@ class Correlation {
     }
   }
 
-  // All output channels of `Pixels` successive pixels of a block.
+  // All output channels of `Pixels` successive pixels of a block. so_far: room for the sums of all register tiles.
   template <int Channels, int Pixels>
-  void register_tiles(const Batch<T>& x, Batch<T>& y, Index block, Index first, const std::vector<Tap>& taps) const {
+  void register_tiles(const Batch<T>& x, Batch<T>& y, Index block, Index first, const std::vector<Tap>& taps,
+                      Pack<T>* so_far) const {
     const Pack<T>* source[Pixels];
     Pack<T>* target[Pixels];
     for (int p = 0; p < Pixels; ++p) {
@@ -213,7 +216,6 @@ class Correlation {
       target[p] = y.row(block, 0, to.height) + to.width;
     }
     const Index at_once = inputs_at_once(Pixels);
-    Pack<T>* const partial = at_once < inputs_ ? scratch<T>(tiles() * Channels * Pixels) : nullptr;
     for (Index g = 0; g < groups_; ++g) {
       for (Index c = 0; c < inputs_; c += at_once) {
         for (Index t = 0; t < tiles(); ++t) {
@@ -221,20 +223,20 @@ class Correlation {
           const Index channel = g * outputs_ + tile_start(t);
           const Pack<T>* pixel[Pixels];
           for (int p = 0; p < Pixels; ++p) pixel[p] = source[p] + (g * inputs_ + c) * x.channel_stride();
-          Pack<T>(*const so_far)[Pixels] = reinterpret_cast<Pack<T>(*)[Pixels]>(partial + t * Channels * Pixels);
+          Pack<T>* const of_tile = so_far + t * Channels * Pixels;
           Pack<T> sum[Channels][Pixels];
 #pragma GCC unroll 24
           for (int o = 0; o < Channels; ++o) {
             const Pack<T> bias(bias_ == nullptr ? T(0) : bias_[channel + o]);
 #pragma GCC unroll 9
-            for (int p = 0; p < Pixels; ++p) sum[o][p] = c == 0 ? bias : so_far[o][p];
+            for (int p = 0; p < Pixels; ++p) sum[o][p] = c == 0 ? bias : of_tile[o * Pixels + p];
           }
           multiply(weight, std::min(at_once, inputs_ - c), taps, x.channel_stride(), pixel, sum);
           if (c + at_once < inputs_) {
 #pragma GCC unroll 24
             for (int o = 0; o < Channels; ++o) {
 #pragma GCC unroll 9
-              for (int p = 0; p < Pixels; ++p) so_far[o][p] = sum[o][p];
+              for (int p = 0; p < Pixels; ++p) of_tile[o * Pixels + p] = sum[o][p];
             }
             continue;
           }

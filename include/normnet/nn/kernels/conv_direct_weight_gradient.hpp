@@ -73,12 +73,16 @@ void weight_gradient_tile(const ConvGeometry& conv, const Strip& strip, const Ba
 }
 
 /// The pixels of dy that a strip may have: a few hundred are enough for the sums over the lanes not to count. Of many channels
-/// fewer, so that the pixels of x which they read stay in the second-level cache from register tile to register tile.
+/// fewer, so that the pixels of x which they read stay in the second-level cache from register tile to register tile; but so many
+/// that the partial sums of all strips do not take more memory than a large batch does.
 template <class T>
-Index most_strip_pixels(const ConvGeometry& conv) {
+Index most_strip_pixels(const ConvGeometry& conv, const Batch<T>& dy) {
   constexpr Index cache_packs = 1024 * 1024 / static_cast<Index>(sizeof(Pack<T>));
+  constexpr Index most_sums = 64 * 1024 * 1024 / static_cast<Index>(sizeof(T));
   const Index packs_per_pixel = conv.in_per_group() * conv.stride.height * conv.stride.width;
-  return std::clamp<Index>(cache_packs / packs_per_pixel, 64, 448);
+  const Index weights = conv.out_channels * conv.in_per_group() * conv.taps();
+  return std::max(std::clamp<Index>(cache_packs / packs_per_pixel, 64, 448),
+                  dy.blocks() * dy.plane() / std::max<Index>(1, most_sums / weights));
 }
 
 /// Adds the gradient with respect to the weight to dweight. x needs a border of the convolution's padding; padding lanes are zero
@@ -88,7 +92,7 @@ template <class T>
 void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const Batch<T>& dy, T* dweight) {
   const std::vector<Index> offset = column_offsets(conv, x.channel_stride(), x.row_stride());
   const Index columns = static_cast<Index>(offset.size());
-  const std::vector<Strip> parts = strips(dy.blocks(), dy.height(), dy.width(), most_strip_pixels<T>(conv));
+  const std::vector<Strip> parts = strips(dy.blocks(), dy.height(), dy.width(), most_strip_pixels(conv, dy));
   const Index weights = conv.out_channels * columns;
   const auto partial = std::make_unique_for_overwrite<T[]>(parts.size() * static_cast<std::size_t>(weights));
   with_tile(channels_per_tile(conv.out_per_group()), [&](auto tile) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <normnet/core/scratch.hpp>
-#include <normnet/nn/kernels/register_tiles.hpp>
 #include <normnet/nn/kernels/winograd_steps.hpp>
 
 #include <algorithm>

@@ -15,12 +15,12 @@ struct Strip {
   Index first_row, last_row;
 };
 
-/// Cuts a batch of planes into strips of at most about so many pixels, of nearly the same size, so that threads have equal shares.
-/// They depend on the extents alone, never on the number of threads.
+/// Cuts a batch of planes into strips of whole rows, of at most about so many pixels or a row, and of nearly the same size, so that
+/// threads have equal shares. They depend on the extents alone, never on the number of threads.
 inline std::vector<Strip> strips(Index blocks, Index rows, Index columns, Index pixels) {
   const Index most_blocks = std::max<Index>(1, pixels / std::max<Index>(1, rows * columns));
   const Index runs = (blocks + most_blocks - 1) / most_blocks;
-  const Index cuts = std::max<Index>(1, rows * columns / pixels);
+  const Index cuts = std::clamp<Index>(rows * columns / pixels, 1, std::max<Index>(1, rows));
   std::vector<Strip> all;
   for (Index run = 0; run < runs; ++run) {
     for (Index cut = 0; cut < cuts; ++cut) {
