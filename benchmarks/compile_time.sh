@@ -4,7 +4,7 @@
 #   compile_time.sh [COMPILER] [FLAG...]
 #
 # The compiler is $CXX or g++ unless given; the flags are -march=native -fopenmp unless given. Prints the median of $TIMES
-# (3) compilations at -O0 and at -O2, and of the header alone.
+# (3) compilations at -O0 and at -O2, of the header alone, and the same with the library's templates compiled apart.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -38,3 +38,7 @@ measure() {  # what is measured, its file, its flags
 measure "normnet.hpp alone, -O0" "$scratch/header.cpp" -O0
 measure "compile_time.cpp, -O0" "$root/benchmarks/compile_time.cpp" -O0
 measure "compile_time.cpp, -O2" "$root/benchmarks/compile_time.cpp" -O2
+echo "with normnet::compiled"
+measure "compile_time.cpp, -O0" "$root/benchmarks/compile_time.cpp" -DNORMNET_COMPILED -O0
+measure "compile_time.cpp, -O2" "$root/benchmarks/compile_time.cpp" -DNORMNET_COMPILED -O2
+measure "normnet::compiled itself" "$root/cmake/compiled.cpp" -O3

@@ -25,6 +25,6 @@ write_basic_package_version_file(
 )
 install(
   FILES ${PROJECT_BINARY_DIR}/normnetConfig.cmake ${PROJECT_BINARY_DIR}/normnetConfigVersion.cmake
-        ${CMAKE_CURRENT_LIST_DIR}/Findstb.cmake
+        ${CMAKE_CURRENT_LIST_DIR}/Findstb.cmake ${CMAKE_CURRENT_LIST_DIR}/compiled.cmake ${CMAKE_CURRENT_LIST_DIR}/compiled.cpp
   DESTINATION ${normnet_package_dir}
 )

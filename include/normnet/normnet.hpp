@@ -61,3 +61,7 @@
 #include <normnet/train/progress_bar.hpp>
 #include <normnet/train/stop_on_signal.hpp>
 #include <normnet/train/trainer.hpp>
+
+#ifdef NORMNET_COMPILED
+#include <normnet/instances.hpp>
+#endif
