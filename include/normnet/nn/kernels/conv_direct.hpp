@@ -68,6 +68,9 @@ class Correlation {
         bias_(bias),
         after_(std::move(after)) {
     choose_tile({x.height(), x.width()});
+    for (Index c = 0; c < inputs_; ++c) {
+      for (const Tap& tap : taps_) offsets_.push_back(c * x.channel_stride() + tap.offset);
+    }
     const Index tap_count = static_cast<Index>(taps_.size());
     weight_.resize(static_cast<std::size_t>(groups * tiles() * tile_weights()));
     parallel_for_2d(groups, tiles(), tile_weights(), [&](Index g, Index t) {
@@ -176,31 +179,46 @@ class Correlation {
     return (inputs_ + runs - 1) / runs;
   }
 
-  // Adds weight * x to the sums of a register tile, over so many input channels and these taps.
+  // Adds weight * x to the sums of a register tile, for every k = (input channel, tap) in [first, last). pixel[p] stands in the
+  // group's first channel.
   template <int Channels, int Pixels>
-  NORMNET_INLINE void multiply(const T* weight, Index inputs, const std::vector<Tap>& taps, Index channel_stride,
-                               const Pack<T>* (&pixel)[Pixels], Pack<T> (&sum)[Channels][Pixels]) const {
-    const Tap* const begin = taps.data();
-    const Tap* const end = begin + taps.size();
-    const Index channel_weights = static_cast<Index>(taps_.size()) * Channels;
-    for (Index c = 0; c < inputs; ++c, weight += channel_weights) {
-      for (const Tap* tap = begin; tap != end; ++tap) {
-        const T* const w = weight + tap->index * Channels;
-        Pack<T> x[Pixels];
+  NORMNET_INLINE void multiply(const T* weight, Index first, Index last, Index channel_stride,
+                               const Pack<T>* const (&pixel)[Pixels], Pack<T> (&sum)[Channels][Pixels]) const {
+    for (Index k = first; k < last; ++k) {
+      const Index offset = offsets_[static_cast<std::size_t>(k)];
+      Pack<T> x[Pixels];
 #pragma GCC unroll 9
-        for (int p = 0; p < Pixels; ++p) {
-          x[p] = load(pixel[p][tap->offset]);
-          prefetch(pixel[p] + tap->offset + channel_stride);  // of the next channel
-        }
-#pragma GCC unroll 24
-        for (int o = 0; o < Channels; ++o) {
-          const Pack<T> factor(w[o]);
-#pragma GCC unroll 9
-          for (int p = 0; p < Pixels; ++p) sum[o][p] += factor * x[p];
-        }
+      for (int p = 0; p < Pixels; ++p) {
+        x[p] = load(pixel[p][offset]);
+        prefetch(pixel[p] + offset + channel_stride);  // of the next channel
       }
+      multiply(weight + k * Channels, x, sum);
+    }
+  }
+
+  // The same for a single pixel, over input channels [first, last) and the taps that read no border.
+  template <int Channels>
+  NORMNET_INLINE void multiply(const T* weight, Index first, Index last, Index channel_stride, const std::vector<Tap>& taps,
+                               const Pack<T>* pixel, Pack<T> (&sum)[Channels][1]) const {
+    const Index channel_weights = static_cast<Index>(taps_.size()) * Channels;
+    for (const Tap& tap : taps) {
+      const T* of_tap = weight + first * channel_weights + tap.index * Channels;
+      const Pack<T>* at = pixel + first * channel_stride + tap.offset;
+      for (Index c = first; c < last; ++c, of_tap += channel_weights, at += channel_stride) {
+        const Pack<T> x[1] = {load(*at)};
+        prefetch(at + channel_stride);
+        multiply(of_tap, x, sum);
+      }
+    }
+  }
+
+  template <int Channels, int Pixels>
+  NORMNET_INLINE static void multiply(const T* weight, const Pack<T> (&x)[Pixels], Pack<T> (&sum)[Channels][Pixels]) {
+#pragma GCC unroll 24
+    for (int o = 0; o < Channels; ++o) {
+      const Pack<T> factor(weight[o]);
 #pragma GCC unroll 9
-      for (int p = 0; p < Pixels; ++p) pixel[p] += channel_stride;
+      for (int p = 0; p < Pixels; ++p) sum[o][p] += factor * x[p];
     }
   }
 
@@ -219,10 +237,10 @@ class Correlation {
     for (Index g = 0; g < groups_; ++g) {
       for (Index c = 0; c < inputs_; c += at_once) {
         for (Index t = 0; t < tiles(); ++t) {
-          const T* weight = weight_.data() + (g * tiles() + t) * tile_weights() + c * static_cast<Index>(taps_.size()) * Channels;
+          const T* weight = weight_.data() + (g * tiles() + t) * tile_weights();
           const Index channel = g * outputs_ + tile_start(t);
           const Pack<T>* pixel[Pixels];
-          for (int p = 0; p < Pixels; ++p) pixel[p] = source[p] + (g * inputs_ + c) * x.channel_stride();
+          for (int p = 0; p < Pixels; ++p) pixel[p] = source[p] + g * inputs_ * x.channel_stride();
           Pack<T>* const of_tile = so_far + t * Channels * Pixels;
           Pack<T> sum[Channels][Pixels];
 #pragma GCC unroll 24
@@ -231,7 +249,12 @@ class Correlation {
 #pragma GCC unroll 9
             for (int p = 0; p < Pixels; ++p) sum[o][p] = c == 0 ? bias : of_tile[o * Pixels + p];
           }
-          multiply(weight, std::min(at_once, inputs_ - c), taps, x.channel_stride(), pixel, sum);
+          const Index last = std::min(c + at_once, inputs_), tap_count = static_cast<Index>(taps_.size());
+          if constexpr (Pixels == 1) {
+            multiply(weight, c, last, x.channel_stride(), taps, pixel[0], sum);
+          } else {
+            multiply(weight, c * tap_count, last * tap_count, x.channel_stride(), pixel, sum);
+          }
           if (c + at_once < inputs_) {
 #pragma GCC unroll 24
             for (int o = 0; o < Channels; ++o) {
@@ -254,6 +277,7 @@ class Correlation {
   PixelGrid in_, out_;
   Index groups_, inputs_, outputs_;  // channels of a group
   std::vector<Tap> taps_;
+  std::vector<Index> offsets_;  // of every k = (input channel, tap) from the pixel that they are for
   const T* bias_;
   Pointwise<T> after_;
   int channels_ = 1;                            // of a register tile
