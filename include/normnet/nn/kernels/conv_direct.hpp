@@ -180,7 +180,7 @@ class Correlation {
   }
 
   // Adds weight * x to the sums of a register tile, for every k = (input channel, tap) in [first, last). pixel[p] stands in the
-  // group's first channel.
+  // group's first channel. One loop: with one tap, a loop in a loop has as many instructions beside the products as in them.
   template <int Channels, int Pixels>
   NORMNET_INLINE void multiply(const T* weight, Index first, Index last, Index channel_stride,
                                const Pack<T>* const (&pixel)[Pixels], Pack<T> (&sum)[Channels][Pixels]) const {
@@ -196,7 +196,8 @@ class Correlation {
     }
   }
 
-  // The same for a single pixel, over input channels [first, last) and the taps that read no border.
+  // The same for a single pixel, over input channels [first, last) and the taps that read no border. Taps are few, and fewer near an
+  // edge: the inner loop is over the channels.
   template <int Channels>
   NORMNET_INLINE void multiply(const T* weight, Index first, Index last, Index channel_stride, const std::vector<Tap>& taps,
                                const Pack<T>* pixel, Pack<T> (&sum)[Channels][1]) const {
