@@ -175,8 +175,7 @@ class Correlation {
   Index inputs_at_once(Index pixels) const {
     constexpr Index cache_packs = 24 * 1024 / static_cast<Index>(sizeof(Pack<T>));
     const Index fit = std::max<Index>(8, cache_packs / std::max<Index>(1, pixels * static_cast<Index>(taps_.size())));
-    const Index runs = (inputs_ + fit - 1) / fit;
-    return (inputs_ + runs - 1) / runs;
+    return equal_share(inputs_, fit);
   }
 
   // Adds weight * x to the sums of a register tile, for every k = (input channel, tap) in [first, last). pixel[p] stands in the
@@ -223,7 +222,8 @@ class Correlation {
     }
   }
 
-  // All output channels of `Pixels` successive pixels of a block. so_far: room for the sums of all register tiles.
+  // All output channels of `Pixels` successive pixels of a block. taps: those that a single pixel does not leave out; so_far: room
+  // for the sums of all register tiles.
   template <int Channels, int Pixels>
   void register_tiles(const Batch<T>& x, Batch<T>& y, Index block, Index first, const std::vector<Tap>& taps,
                       Pack<T>* so_far) const {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/core/scratch.hpp>
+#include <normnet/nn/kernels/register_tiles.hpp>
 #include <normnet/nn/kernels/winograd_steps.hpp>
 
 #include <algorithm>
@@ -102,8 +103,7 @@ class WinogradCorrelation {
     const Index groups = (grid_.tiles() + tiles_ - 1) / tiles_;  // of tiles
     const Index fit =
         std::max<Index>(1, cache_packs / WinogradLayout::by_group(tiles_, problem_.inputs, positions()).group_stride);
-    const Index parts = (groups + fit - 1) / fit;
-    return (groups + parts - 1) / parts * tiles_;
+    return equal_share(groups, fit) * tiles_;
   }
 
   template <int M, int Channels, int Tiles>

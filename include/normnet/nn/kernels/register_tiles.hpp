@@ -42,6 +42,12 @@ constexpr int columns_per_tile() {
   return simd_registers >= 32 ? with_32_registers[Channels - 1] : with_16_registers[Channels - 1];
 }
 
+/// How many of `count` to take at a time, at most `most`, so that there are as few turns as can be, of about the same size.
+constexpr Index equal_share(Index count, Index most) {
+  const Index turns = (count + most - 1) / most;
+  return (count + turns - 1) / turns;
+}
+
 /// Calls f with the value as a constant, std::integral_constant<int, value>; it must be one of the list's.
 template <int... values, class F>
 void with_one_of(std::integer_sequence<int, values...>, int value, F&& f) {

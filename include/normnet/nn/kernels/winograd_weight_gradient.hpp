@@ -167,8 +167,7 @@ inline Index winograd_tiles_in(const Strip& strip, const WinogradGrid& grid) {
 template <int M, class T>
 Index winograd_channels_at_once(Index channels, Index tiles, Index cache_bytes) {
   const Index fit = std::max<Index>(8, cache_bytes / (2 * (M + 2) * tiles * static_cast<Index>(sizeof(Pack<T>))));
-  const Index shares = (channels + fit - 1) / fit;
-  return (channels + shares - 1) / shares;
+  return equal_share(channels, fit);
 }
 
 /// Which partial sums a thread computes at a time: those of a strip, a pair of rows of positions and some output channels of
