@@ -45,6 +45,14 @@
 #define NORMNET_NOINLINE
 #endif
 
+// A function whose loop needs all registers. Where there are 16 it stands alone: inlined, compilers would spill its values in every
+// turn, for what is around it claims registers, too.
+#if NORMNET_SIMD_REGISTERS < 32
+#define NORMNET_OWN_REGISTERS NORMNET_NOINLINE
+#else
+#define NORMNET_OWN_REGISTERS NORMNET_INLINE
+#endif
+
 #define NORMNET_STRING_(text) #text
 #define NORMNET_STRING(text) NORMNET_STRING_(text)
 

@@ -34,8 +34,8 @@ struct PixelGrid {
 
   Index size() const { return rows * columns; }
 
-  /// Where pixel p stands, counted row by row.
-  Pair at(Index p) const { return {origin.height + p / columns * step.height, origin.width + p % columns * step.width}; }
+  /// Where a pixel stands.
+  Pair at(Index row, Index column) const { return {origin.height + row * step.height, origin.width + column * step.width}; }
 };
 
 /// The channels that register tiles of a single pixel may cover: enough for the latency of a multiplication in all but the last
@@ -68,13 +68,16 @@ class Correlation {
         bias_(bias),
         after_(std::move(after)) {
     choose_tile({x.height(), x.width()});
+    choose_inputs_at_once();
+    tiles_ = (outputs_ + channels_ - 1) / channels_;
+    for (const Tap& tap : taps_) last_offset_ = std::max(last_offset_, tap.offset);
     for (Index c = 0; c < inputs_; ++c) {
       for (const Tap& tap : taps_) offsets_.push_back(c * x.channel_stride() + tap.offset);
     }
     const Index tap_count = static_cast<Index>(taps_.size());
-    weight_.resize(static_cast<std::size_t>(groups * tiles() * tile_weights()));
-    parallel_for_2d(groups, tiles(), tile_weights(), [&](Index g, Index t) {
-      T* target = weight_.data() + (g * tiles() + t) * tile_weights();
+    weight_.resize(static_cast<std::size_t>(groups * tiles_ * tile_weights()));
+    parallel_for_2d(groups, tiles_, tile_weights(), [&](Index g, Index t) {
+      T* target = weight_.data() + (g * tiles_ + t) * tile_weights();
       for (Index c = 0; c < inputs_; ++c) {
         for (Index tap = 0; tap < tap_count; ++tap) {
           for (Index o = 0; o < channels_; ++o) *target++ = value(g, tile_start(t) + o, c, tap);
@@ -96,7 +99,7 @@ class Correlation {
     if (single_pixels_) {
       std::vector<Tap> taps;
       return with_one_of(TallTiles(), channels_, [&](auto tile) {
-        Pack<T>* const so_far = scratch<T>(tiles() * tile());
+        Pack<T>* const so_far = scratch<T>(tiles_ * tile());
         for (Index p = begin; p < end; ++p) {
           find_taps_inside({x.height(), x.width()}, p, taps);
           register_tiles<tile(), 1>(x, y, block, p, taps, so_far);
@@ -105,7 +108,7 @@ class Correlation {
     }
     with_tile(channels_, [&](auto tile) {
       constexpr int at_once = pixels_per_tile<tile()>();
-      Pack<T>* const so_far = scratch<T>(tiles() * tile() * at_once);
+      Pack<T>* const so_far = scratch<T>(tiles_ * tile() * at_once);
       for (Index p = begin; p < end; p += at_once) {
         register_tiles<tile(), at_once>(x, y, block, std::min(p, end - at_once), taps_, so_far);
       }
@@ -113,7 +116,6 @@ class Correlation {
   }
 
  private:
-  Index tiles() const { return (outputs_ + channels_ - 1) / channels_; }
   Index tile_weights() const { return inputs_ * static_cast<Index>(taps_.size()) * channels_; }
 
   // The first channel, within its group, of a tile; the last tile overlaps the one before.
@@ -123,7 +125,7 @@ class Correlation {
 
   // Sets `inside` to the taps of pixel p that read pixels of x; the others read its border.
   void find_taps_inside(Pair x, Index p, std::vector<Tap>& inside) const {
-    const Pair at = in_.at(p);
+    const Pair at = in_.at(p / in_.columns, p % in_.columns);
     inside.clear();
     for (const Tap& tap : taps_) {
       if (within(at.height + tap.at.height, x.height) && within(at.width + tap.at.width, x.width)) inside.push_back(tap);
@@ -172,44 +174,56 @@ class Correlation {
 
   // The input channels whose pixels, as a register tile reads them, stay in the first-level cache while all register tiles of the
   // same pixels read them. The sums over them wait in memory while the next ones do.
-  Index inputs_at_once(Index pixels) const {
+  void choose_inputs_at_once() {
     constexpr Index cache_packs = 24 * 1024 / static_cast<Index>(sizeof(Pack<T>));
+    Index pixels = 1;
+    if (!single_pixels_) with_tile(channels_, [&](auto tile) { pixels = pixels_per_tile<tile()>(); });
     const Index fit = std::max<Index>(8, cache_packs / std::max<Index>(1, pixels * static_cast<Index>(taps_.size())));
-    return equal_share(inputs_, fit);
+    inputs_at_once_ = equal_share(inputs_, fit);
   }
 
-  // Adds weight * x to the sums of a register tile, for every k = (input channel, tap) in [first, last). pixel[p] stands in the
-  // group's first channel. One loop: with one tap, a loop in a loop has as many instructions beside the products as in them.
+  // Adds weight * x to the sums [channel][pixel] of a register tile, for every k = (input channel, tap) in [first, last). pixels[p]
+  // stands in the group's first channel. One loop: with one tap, a loop in a loop has as many instructions beside the products as
+  // in them. With 32 registers, of whose packs each is a line of the cache, the next channel is prefetched as well.
   template <int Channels, int Pixels>
-  NORMNET_INLINE void multiply(const T* weight, Index first, Index last, Index channel_stride,
-                               const Pack<T>* const (&pixel)[Pixels], Pack<T> (&sum)[Channels][Pixels]) const {
+  NORMNET_OWN_REGISTERS void multiply(const T* weight, Index first, Index last, Index channel_stride,
+                                      const Pack<T>* const (&pixels)[Pixels], Pack<T> (&sums)[Channels][Pixels]) const {
+    Pack<T> sum[Channels][Pixels];
+    copy_sums(sums, sum);
+    const Pack<T>* pixel[Pixels];
+#pragma GCC unroll 9
+    for (int p = 0; p < Pixels; ++p) pixel[p] = pixels[p];
     for (Index k = first; k < last; ++k) {
       const Index offset = offsets_[static_cast<std::size_t>(k)];
       Pack<T> x[Pixels];
 #pragma GCC unroll 9
       for (int p = 0; p < Pixels; ++p) {
         x[p] = load(pixel[p][offset]);
-        prefetch(pixel[p] + offset + channel_stride);  // of the next channel
+        if constexpr (simd_registers >= 32) prefetch(pixel[p] + offset + channel_stride);
       }
       multiply(weight + k * Channels, x, sum);
     }
+    copy_sums(sum, sums);
   }
 
   // The same for a single pixel, over input channels [first, last) and the taps that read no border. Taps are few, and fewer near an
   // edge: the inner loop is over the channels.
   template <int Channels>
-  NORMNET_INLINE void multiply(const T* weight, Index first, Index last, Index channel_stride, const std::vector<Tap>& taps,
-                               const Pack<T>* pixel, Pack<T> (&sum)[Channels][1]) const {
+  NORMNET_OWN_REGISTERS void multiply(const T* weight, Index first, Index last, Index channel_stride,
+                                      const std::vector<Tap>& taps, const Pack<T>* pixel, Pack<T> (&sums)[Channels][1]) const {
+    Pack<T> sum[Channels][1];
+    copy_sums(sums, sum);
     const Index channel_weights = static_cast<Index>(taps_.size()) * Channels;
     for (const Tap& tap : taps) {
       const T* of_tap = weight + first * channel_weights + tap.index * Channels;
       const Pack<T>* at = pixel + first * channel_stride + tap.offset;
       for (Index c = first; c < last; ++c, of_tap += channel_weights, at += channel_stride) {
         const Pack<T> x[1] = {load(*at)};
-        prefetch(at + channel_stride);
+        if constexpr (simd_registers >= 32) prefetch(at + channel_stride);
         multiply(of_tap, x, sum);
       }
     }
+    copy_sums(sum, sums);
   }
 
   template <int Channels, int Pixels>
@@ -222,6 +236,15 @@ class Correlation {
     }
   }
 
+  template <int Channels, int Pixels>
+  NORMNET_INLINE static void copy_sums(const Pack<T> (&from)[Channels][Pixels], Pack<T> (&to)[Channels][Pixels]) {
+#pragma GCC unroll 24
+    for (int o = 0; o < Channels; ++o) {
+#pragma GCC unroll 9
+      for (int p = 0; p < Pixels; ++p) to[o][p] = from[o][p];
+    }
+  }
+
   // All output channels of `Pixels` successive pixels of a block. taps: those that a single pixel does not leave out; so_far: room
   // for the sums of all register tiles.
   template <int Channels, int Pixels>
@@ -229,19 +252,30 @@ class Correlation {
                       Pack<T>* so_far) const {
     const Pack<T>* source[Pixels];
     Pack<T>* target[Pixels];
+    Index row = first / in_.columns, column = first % in_.columns;  // of both grids, which are of the same size
     for (int p = 0; p < Pixels; ++p) {
-      const Pair from = in_.at(first + p), to = out_.at(first + p);
+      const Pair from = in_.at(row, column), to = out_.at(row, column);
       source[p] = x.row(block, 0, from.height) + from.width;
       target[p] = y.row(block, 0, to.height) + to.width;
+      if (++column == in_.columns) {
+        column = 0;
+        ++row;
+      }
     }
-    const Index at_once = inputs_at_once(Pixels);
+    // What the next register tiles will be the first to read of each channel, and to write.
+    const Index next_source = Pixels * in_.step.width + last_offset_, next_target = Pixels * out_.step.width;
+    const Index channel_stride = x.channel_stride(), tap_count = static_cast<Index>(taps_.size());
     for (Index g = 0; g < groups_; ++g) {
-      for (Index c = 0; c < inputs_; c += at_once) {
-        for (Index t = 0; t < tiles(); ++t) {
-          const T* weight = weight_.data() + (g * tiles() + t) * tile_weights();
+      const Pack<T>* pixel[Pixels];
+      for (int p = 0; p < Pixels; ++p) pixel[p] = source[p] + g * inputs_ * channel_stride;
+      for (Index c = 0; c < inputs_; c += inputs_at_once_) {
+        const Index last = std::min(c + inputs_at_once_, inputs_);
+        for (Index i = c; i < last; ++i) {
+          for (int p = 0; p < Pixels; ++p) prefetch(pixel[p] + i * channel_stride + next_source);
+        }
+        for (Index t = 0; t < tiles_; ++t) {
+          const T* weight = weight_.data() + (g * tiles_ + t) * tile_weights();
           const Index channel = g * outputs_ + tile_start(t);
-          const Pack<T>* pixel[Pixels];
-          for (int p = 0; p < Pixels; ++p) pixel[p] = source[p] + g * inputs_ * x.channel_stride();
           Pack<T>* const of_tile = so_far + t * Channels * Pixels;
           Pack<T> sum[Channels][Pixels];
 #pragma GCC unroll 24
@@ -250,13 +284,12 @@ class Correlation {
 #pragma GCC unroll 9
             for (int p = 0; p < Pixels; ++p) sum[o][p] = c == 0 ? bias : of_tile[o * Pixels + p];
           }
-          const Index last = std::min(c + at_once, inputs_), tap_count = static_cast<Index>(taps_.size());
           if constexpr (Pixels == 1) {
-            multiply(weight, c, last, x.channel_stride(), taps, pixel[0], sum);
+            multiply(weight, c, last, channel_stride, taps, pixel[0], sum);
           } else {
-            multiply(weight, c * tap_count, last * tap_count, x.channel_stride(), pixel, sum);
+            multiply(weight, c * tap_count, last * tap_count, channel_stride, pixel, sum);
           }
-          if (c + at_once < inputs_) {
+          if (last < inputs_) {
 #pragma GCC unroll 24
             for (int o = 0; o < Channels; ++o) {
 #pragma GCC unroll 9
@@ -268,7 +301,11 @@ class Correlation {
           for (int o = 0; o < Channels; ++o) {
             after_.of_channel(channel + o).apply(sum[o]);
 #pragma GCC unroll 9
-            for (int p = 0; p < Pixels; ++p) target[p][(channel + o) * y.channel_stride()] = sum[o][p];
+            for (int p = 0; p < Pixels; ++p) {
+              Pack<T>* const y_pixel = target[p] + (channel + o) * y.channel_stride();
+              *y_pixel = sum[o][p];
+              prefetch_for_write(y_pixel + next_target);
+            }
           }
         }
       }
@@ -281,6 +318,9 @@ class Correlation {
   std::vector<Index> offsets_;  // of every k = (input channel, tap) from the pixel that they are for
   const T* bias_;
   Pointwise<T> after_;
+  Index last_offset_ = 0;  // the greatest of a tap, at least 0
+  Index inputs_at_once_ = 0;
+  Index tiles_ = 0;                             // that cover the channels of a group
   int channels_ = 1;                            // of a register tile
   bool single_pixels_ = false;                  // a register tile covers one pixel, with the taps that read no border
   std::vector<T, AlignedAllocator<T>> weight_;  // [group][tile][input channel][tap][channel of the tile]

@@ -55,15 +55,8 @@ void weight_gradient_tile(const ConvGeometry& conv, const Strip& strip, const Ba
       for (int o = 0; o < Channels; ++o) gradient[o] = first_gradient + o * dy.channel_stride();
       for (int k = 0; k < Columns; ++k) input[k] = first_input + offset[k];
       for (Index j = 0; j < width; ++j) {
-        Pack<T> g[Channels];
-#pragma GCC unroll 6
-        for (int o = 0; o < Channels; ++o) g[o] = load(gradient[o][j]);
-#pragma GCC unroll 9
-        for (int k = 0; k < Columns; ++k) {
-          const Pack<T> value = load(input[k][j * step]);
-#pragma GCC unroll 6
-          for (int o = 0; o < Channels; ++o) total[o * Columns + k] += g[o] * value;
-        }
+        add_outer_product<Channels, Columns>([&](int o) { return gradient[o][j]; }, [&](int k) { return input[k][j * step]; },
+                                             total);
       }
     }
   }

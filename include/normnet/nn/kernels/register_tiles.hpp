@@ -1,4 +1,4 @@
-// Register tiles: how many channels go with how many pixels.
+// Register tiles: how many channels go with how many pixels, and their products.
 #pragma once
 
 #include <normnet/core/pack.hpp>
@@ -10,13 +10,15 @@
 
 namespace normnet::inline NORMNET_ABI::kernels {
 
+/// The most channels of a register tile, or packs of channels.
+inline constexpr int most_tile_channels = simd_registers >= 32 ? 6 : 5;
+
 /// The channels that a register tile covers: the largest tile that wastes least, in units of a multiplication; each tile costs
 /// about one more for its loads.
 constexpr int channels_per_tile(Index channels) {
-  constexpr int largest = simd_registers >= 32 ? 6 : 5;
   int best = 1;
   Index best_cost = 2 * channels;
-  for (int tile = 2; tile <= std::min<Index>(largest, channels); ++tile) {
+  for (int tile = 2; tile <= std::min<Index>(most_tile_channels, channels); ++tile) {
     const Index cost = (channels + tile - 1) / tile * (tile + 1);
     if (cost <= best_cost) {
       best = tile;
@@ -42,6 +44,33 @@ constexpr int columns_per_tile() {
   return simd_registers >= 32 ? with_32_registers[Channels - 1] : with_16_registers[Channels - 1];
 }
 
+/// total[o * Columns + k] += row(o) * column(k), the outer product of two lists of packs. Each is loaded once, and those of the
+/// shorter list stay in registers meanwhile: with 16 of them, sums and the longer one of 4 x 3 would not fit.
+template <int Rows, int Columns, class T, class Row, class Column>
+NORMNET_INLINE void add_outer_product(Row row, Column column, Pack<T> (&total)[Rows * Columns]) {
+  if constexpr (Rows <= Columns) {
+    Pack<T> of_row[Rows];
+#pragma GCC unroll 10
+    for (int o = 0; o < Rows; ++o) of_row[o] = load(row(o));
+#pragma GCC unroll 10
+    for (int k = 0; k < Columns; ++k) {
+      const Pack<T> value = load(column(k));
+#pragma GCC unroll 10
+      for (int o = 0; o < Rows; ++o) total[o * Columns + k] += of_row[o] * value;
+    }
+  } else {
+    Pack<T> of_column[Columns];
+#pragma GCC unroll 10
+    for (int k = 0; k < Columns; ++k) of_column[k] = load(column(k));
+#pragma GCC unroll 10
+    for (int o = 0; o < Rows; ++o) {
+      const Pack<T> value = load(row(o));
+#pragma GCC unroll 10
+      for (int k = 0; k < Columns; ++k) total[o * Columns + k] += value * of_column[k];
+    }
+  }
+}
+
 /// How many of `count` to take at a time, at most `most`, so that there are as few turns as can be, of about the same size.
 constexpr Index equal_share(Index count, Index most) {
   const Index turns = (count + most - 1) / most;
@@ -54,14 +83,13 @@ void with_one_of(std::integer_sequence<int, values...>, int value, F&& f) {
   static_cast<void>(((value == values && (f(std::integral_constant<int, values>()), true)) || ...));
 }
 
-/// The channels of all register tiles that there is code for.
-using RegisterTiles = std::conditional_t<simd_registers >= 32, std::integer_sequence<int, 1, 2, 3, 4, 5, 6>,
-                                         std::integer_sequence<int, 1, 2, 3, 4, 5>>;
-
-/// Calls f with std::integral_constant<int, tile>.
+/// Calls f with std::integral_constant<int, tile>: there is code for tiles of 1 to most_tile_channels.
 template <class F>
 void with_tile(int tile, F&& f) {
-  with_one_of(RegisterTiles(), tile, f);
+  [&]<int... less_one>(std::integer_sequence<int, less_one...>) {
+    with_one_of(std::integer_sequence<int, (less_one + 1)...>(), tile, f);
+  }
+  (std::make_integer_sequence<int, most_tile_channels>());
 }
 
 }  // namespace normnet::inline NORMNET_ABI::kernels
