@@ -96,6 +96,14 @@ TEMPLATE_TEST_CASE("Pack calculates lane by lane", "[core]", float, double) {
   for (int i = 0; i < 2 * P::lanes + 3; ++i) many[i] = map(a, [&](TestType x) { return x * TestType(0.3) + TestType(i); });
   sums(many, sums_of_many);
   for (int i = 0; i < 2 * P::lanes + 3; ++i) CHECK(sums_of_many[i] == sum(many[i]));
+  P rows[P::lanes];
+  for (int row = 0; row < P::lanes; ++row) {
+    for (int lane = 0; lane < P::lanes; ++lane) rows[row].set(lane, TestType(100 * row + lane));
+  }
+  transpose(rows);
+  for (int row = 0; row < P::lanes; ++row) {
+    for (int lane = 0; lane < P::lanes; ++lane) CHECK(rows[row][lane] == TestType(100 * lane + row));
+  }
   CHECK(std::signbit(P(TestType(-0.0))[0]));
   P poisoned = a;
   poisoned.set(P::lanes - 1, std::numeric_limits<TestType>::quiet_NaN());

@@ -33,6 +33,7 @@ const std::vector<Case> cases{
     {"depthwise", 5, 10, 1, 5, {3, 5, 6, 7}},
     {"several runs and strips", 13, 12, 1, 1, {19, 13, 31, 30}},
     {"many channels on a small plane", 70, 66, 1, 1, {35, 70, 4, 4}},
+    {"channels that a thread shares with others, in groups", 200, 120, 1, 2, {3, 200, 5, 4}},
 };
 
 template <class T>
@@ -89,10 +90,10 @@ TEST_CASE("Winograd has the gradients of its definition", "[conv2d][winograd][gr
 }
 
 TEST_CASE("Winograd's rounding error in float is less than four times that of the direct algorithm", "[conv2d][winograd]") {
-  const std::vector<Case> shapes{{"10->20", 10, 20, 0, 1, {19, 10, 30, 30}},      {"30->40", 30, 40, 1, 1, {19, 30, 14, 14}},
-                                 {"64->32", 64, 32, 1, 1, {19, 64, 8, 8}},        {"odd plane", 16, 10, 1, 1, {19, 16, 13, 11}},
-                                 {"2x2 tiles", 20, 30, 0, 1, {19, 20, 5, 5}},     {"few channels", 3, 16, 1, 1, {19, 3, 32, 32}},
-                                 {"whole batch", 130, 120, 1, 1, {35, 130, 4, 4}}};
+  const std::vector<Case> shapes{{"10->20", 10, 20, 0, 1, {19, 10, 30, 30}},       {"30->40", 30, 40, 1, 1, {19, 30, 14, 14}},
+                                 {"64->32", 64, 32, 1, 1, {19, 64, 8, 8}},         {"odd plane", 16, 10, 1, 1, {19, 16, 13, 11}},
+                                 {"2x2 tiles", 20, 30, 0, 1, {19, 20, 5, 5}},      {"few channels", 3, 16, 1, 1, {19, 3, 32, 32}},
+                                 {"whole batch", 130, 120, 1, 1, {35, 130, 4, 4}}, {"many tiles", 4, 6, 1, 1, {19, 4, 120, 118}}};
   for (const Case& c : shapes) {
     INFO(c.what);
     const auto weights = make<float>(c, ConvAlgorithm::direct);
@@ -175,6 +176,13 @@ TEST_CASE("The automatic algorithm of a convolution computes what the direct one
     INFO(c.input);
     const auto expected = passes<float>(c, ConvAlgorithm::direct), given = passes<float>(c, ConvAlgorithm::automatic);
     for (std::size_t i = 0; i < expected.size(); ++i) CHECK(test::max_relative_difference(given[i], expected[i]) < 2e-6);
+  }
+}
+
+TEST_CASE("A batch without images leaves the gradient of a convolution's weight as it is", "[conv2d][winograd]") {
+  for (const auto algorithm : {ConvAlgorithm::direct, ConvAlgorithm::im2col, ConvAlgorithm::winograd}) {
+    const Case c{"", 3, 5, 1, 1, {0, 3, 6, 7}};
+    CHECK(test::max_difference(passes<float>(c, algorithm)[2], Tensor<double>({5, 3, 3, 3})) == 0);
   }
 }
 

@@ -226,8 +226,48 @@ NORMNET_INLINE void add_all_halves(Pack<T>* a) {
   if constexpr (Half > 1) add_all_halves<Half / 2>(a);
 }
 
+/// Swaps, in squares of 2 * Width rows and lanes, the upper right quarter for the lower left one.
+template <int Width, class T, int... Lane>
+NORMNET_INLINE void swap_quarters(Pack<T>* rows, std::integer_sequence<int, Lane...>) {
+  constexpr int lanes = Pack<T>::lanes;
+#pragma GCC unroll 16
+  for (int i = 0; i < lanes; ++i) {
+    if ((i & Width) != 0) continue;
+    const Pack<T> upper = rows[i], lower = rows[i + Width];
+    rows[i] = Pack<T>(__builtin_shufflevector(upper.v, lower.v, ((Lane & Width) == 0 ? Lane : Lane - Width + lanes)...));
+    rows[i + Width] = Pack<T>(__builtin_shufflevector(upper.v, lower.v, ((Lane & Width) == 0 ? Lane + Width : Lane + lanes)...));
+  }
+}
+
+template <int Width, class T>
+NORMNET_INLINE void transpose_squares(Pack<T>* rows) {
+  swap_quarters<Width>(rows, std::make_integer_sequence<int, Pack<T>::lanes>());
+  if constexpr (Width > 1) transpose_squares<Width / 2>(rows);
+}
+
 }  // namespace pack_detail
 #endif
+
+/// Lane l of row r becomes lane r of row l.
+template <class T>
+NORMNET_INLINE void transpose(Pack<T> (&rows)[Pack<T>::lanes]) {
+#if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
+  for (int r = 0; r < Pack<T>::lanes; ++r) {
+    for (int l = 0; l < r; ++l) {
+      const T below = rows[r][l];
+      rows[r].set(l, rows[l][r]);
+      rows[l].set(r, below);
+    }
+  }
+#else
+  Pack<T> values[Pack<T>::lanes];
+#pragma GCC unroll 16
+  for (int r = 0; r < Pack<T>::lanes; ++r) values[r] = rows[r];
+  pack_detail::transpose_squares<Pack<T>::lanes / 2>(values);
+#pragma GCC unroll 16
+  for (int r = 0; r < Pack<T>::lanes; ++r) rows[r] = values[r];
+#endif
+}
 
 /// result[i] = sum(a[i]) for i < Count: the same bits at a third of the cost.
 template <int Count, class T>

@@ -5,269 +5,321 @@
 #include <normnet/core/scratch.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
 #include <normnet/nn/kernels/register_tiles.hpp>
-#include <normnet/nn/kernels/strips.hpp>
 #include <normnet/nn/kernels/winograd_transforms.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <vector>
+#include <utility>
 
-// At each position, dg is a product of (output channels x tiles) with (tiles x input channels), whose sums stay in registers over
-// all tiles of a strip. The positions of two rows of the transform are computed at a time, for as many channels as fit the cache.
+// At each position, dg is a product, (output channels x tiles of all images) times (tiles of all images x input channels), and its
+// sums run over the images, which stand in the lanes. So dy is turned around when it is read: its lanes become output channels, a
+// pack for each image. The product then multiplies these packs by single values of x, its sums are packs of output channels, and
+// nothing is left to add over the lanes.
 namespace normnet::inline NORMNET_ABI::kernels {
 
-/// Two rows of a transform, B^T or A, that have most of their terms in common, of M / 2 + 1 such pairs: first and last, second and
-/// third, ...
-template <int M>
-struct WinogradRows {
-  static constexpr Index pairs = M / 2 + 1;
-
-  /// Row 0 or 1 of a pair, among those of the transform.
-  static constexpr Index row(Index pair, Index which) {
-    if (pair == 0) return which == 0 ? 0 : M + 1;
-    return 2 * pair - 1 + which;
-  }
+/// A tile of a batch.
+struct WinogradTile {
+  Index block, row, column;
 };
 
-/// Transformed pixels of a strip of tiles: value(position, channel)[tile], for the positions of two rows of the transform.
-template <class T>
-struct WinogradStrip {
-  Pack<T>* values;
-  Index channels;
-  Index tiles;
-
-  /// Odd, so that channels do not share a set of the cache.
-  Index stride() const { return tiles | 1; }
-  Pack<T>* operator()(Index position, Index channel) const { return values + (position * channels + channel) * stride(); }
-};
-
-/// The plane of pixels that the tiles of a strip read, and a row of zeros for those that hang over.
-template <class T>
-struct WinogradPlane {
-  const Batch<T>& batch;
-  Pair origin;
-  Index height, width;
-  const Pack<T>* zeros;
-};
-
-/// Transforms some channels of a strip of tiles: one pair of rows of the transform. Each tile reads Pixels x Pixels pixels, of
-/// which Transform makes M + 2 in each direction.
-template <int M, Index RowPair, std::size_t Pixels, class T, class Transform>
-void winograd_strip(const WinogradGrid& grid, const Strip& strip, const WinogradPlane<T>& plane, Index first_channel,
-                    const WinogradStrip<T>& out, Transform transform) {
-  using Rows = WinogradRows<M>;
-  constexpr auto row_0 = static_cast<std::size_t>(Rows::row(RowPair, 0)), row_1 = static_cast<std::size_t>(Rows::row(RowPair, 1));
-  const Index columns = grid.columns(), stride = out.channels * out.stride();
-  for (Index c = 0; c < out.channels; ++c) {
-    Pack<T>* target = out(0, c);
-    for (Index block = strip.first_block; block < strip.last_block; ++block) {
-      for (Index i = strip.first_row; i < strip.last_row; ++i) {
-        const Pack<T>* pixel[Pixels];
-        for (std::size_t k = 0; k < Pixels; ++k) {
-          const Index row = i * M + static_cast<Index>(k);
-          pixel[k] = plane.zeros;
-          if (row < plane.height) {
-            pixel[k] = plane.batch.row(block, first_channel + c, plane.origin.height + row) + plane.origin.width;
-          }
-        }
-        // The pixels of both rows that a tile reads; it shares some with the tile before.
-        std::array<Pack<T>, Pixels> d[2];
-        const auto read = [&](std::size_t k, Index j) {
-          std::array<Pack<T>, Pixels> column;
-#pragma GCC unroll 6
-          for (std::size_t l = 0; l < Pixels; ++l) column[l] = pixel[l][j];
-          const auto transformed = transform(column);
-          d[0][k] = transformed[row_0];
-          d[1][k] = transformed[row_1];
-        };
-        for (std::size_t k = M; k < Pixels; ++k) read(k, static_cast<Index>(k - M));
-        for (Index j = 0; j < columns; ++j, ++target) {
-          for (std::size_t k = M; k < Pixels; ++k) {
-            d[0][k - M] = d[0][k];
-            d[1][k - M] = d[1][k];
-          }
-          const Index next = j * M + static_cast<Index>(Pixels) - M, count = std::min<Index>(M, plane.width - next);
-          if (count == M) {
-#pragma GCC unroll 4
-            for (std::size_t k = 0; k < M; ++k) read(Pixels - M + k, next + static_cast<Index>(k));
-          } else {
-            for (std::size_t k = 0; k < M; ++k) {
-              d[0][Pixels - M + k] = d[1][Pixels - M + k] = Pack<T>(T(0));
-              if (static_cast<Index>(k) < count) read(Pixels - M + k, next + static_cast<Index>(k));
-            }
-          }
-#pragma GCC unroll 2
-          for (Index which = 0; which < 2; ++which) {
-            const auto transformed = transform(d[which]);
-#pragma GCC unroll 6
-            for (Index k = 0; k < M + 2; ++k) target[(which * (M + 2) + k) * stride] = transformed[static_cast<std::size_t>(k)];
-          }
-        }
-      }
-    }
-  }
-}
-
-/// One register tile: result[o * result_stride + c] = sum over tiles and lanes of u[o * stride + tile] * v[c * stride + tile].
-template <int Outputs, int Inputs, class T>
-void winograd_gradient_tile(const Pack<T>* u, const Pack<T>* v, Index tiles, Index stride, T* result, Index result_stride) {
-  Pack<T> total[Outputs * Inputs];
-#pragma GCC unroll 54
-  for (int i = 0; i < Outputs * Inputs; ++i) total[i] = Pack<T>(T(0));
-  for (Index tile = 0; tile < tiles; ++tile) {
-    Pack<T> g[Outputs];
-#pragma GCC unroll 6
-    for (int o = 0; o < Outputs; ++o) g[o] = load(u[o * stride + tile]);
-#pragma GCC unroll 9
-    for (int c = 0; c < Inputs; ++c) {
-      const Pack<T> value = load(v[c * stride + tile]);
-#pragma GCC unroll 6
-      for (int o = 0; o < Outputs; ++o) total[o * Inputs + c] += g[o] * value;
-    }
-  }
-  T over_lanes[Outputs * Inputs];
-  sums(total, over_lanes);
-  for (int o = 0; o < Outputs; ++o) std::copy_n(over_lanes + o * Inputs, Inputs, result + o * result_stride);
-}
-
-/// All pairs of the channels at one position of two transformed strips: result[o * result_stride + c].
-template <class T>
-void winograd_gradient_product(const WinogradStrip<T>& u, const WinogradStrip<T>& v, Index position, T* result,
-                               Index result_stride) {
-  const Index outputs = u.channels, inputs = v.channels;
-  with_tile(channels_per_tile(outputs), [&](auto tile) {
-    constexpr int rows = tile(), columns = columns_per_tile<rows>();
-    for (Index next = 0; next < outputs; next += rows) {
-      const Index o = std::min<Index>(next, outputs - rows);
-      if (inputs < columns) {
-        // Too few for a tile, which is rare: one pair at a time, in code that serves tiles of every size.
-        for (Index row = next; row < std::min(next + rows, outputs); ++row) {
-          for (Index c = 0; c < inputs; ++c) {
-            winograd_gradient_tile<1, 1>(u(position, row), v(position, c), u.tiles, u.stride(), result + row * result_stride + c,
-                                         result_stride);
-          }
-        }
-      } else {
-        for (Index column = 0; column < inputs; column += columns) {
-          const Index c = std::min<Index>(column, inputs - columns);
-          winograd_gradient_tile<rows, columns>(u(position, o), v(position, c), u.tiles, u.stride(),
-                                                result + o * result_stride + c, result_stride);
-        }
-      }
-    }
-  });
-}
-
-inline Index winograd_tiles_in(const Strip& strip, const WinogradGrid& grid) {
-  return (strip.last_block - strip.first_block) * (strip.last_row - strip.first_row) * grid.columns();
-}
-
-/// The channels of a strip that are transformed at a time: as many as fit so many bytes, in shares of about the same size.
-template <int M, class T>
-Index winograd_channels_at_once(Index channels, Index tiles, Index cache_bytes) {
-  const Index fit = std::max<Index>(8, cache_bytes / (2 * (M + 2) * tiles * static_cast<Index>(sizeof(Pack<T>))));
-  return equal_share(channels, fit);
-}
-
-/// Which partial sums a thread computes at a time: those of a strip, a pair of rows of positions and some output channels of
-/// each group.
+/// What a thread computes at a time: the sums over tiles [first_tile, last_tile) of a batch, for some output channels, in packs,
+/// and some input channels of a group.
 struct WinogradGradientShare {
-  Strip strip;
-  Index first_output, last_output;
+  Index first_tile, last_tile;
+  Index group;
+  Index first_pack, packs;
+  Index first_input, inputs;
 };
 
-/// partial[position][output channel][input channel] for the positions of a pair of rows.
-template <int M, Index RowPair, class T>
-void winograd_gradient_rows(const ConvGeometry& conv, const WinogradGrid& grid, const WinogradGradientShare& share,
-                            const Batch<T>& x, const Batch<T>& dy, T* partial) {
-  const Strip& strip = share.strip;
-  const Index inputs = conv.in_per_group(), outputs = conv.out_per_group(), pairs = conv.out_channels * inputs;
-  const Index tiles = winograd_tiles_in(strip, grid), outputs_at_once = share.last_output - share.first_output;
-  const Index inputs_at_once = winograd_channels_at_once<M, T>(inputs, tiles, 256 * 1024);
-  const Index channel_packs = 2 * (M + 2) * (tiles | 1), width = grid.input_width();
-  Pack<T>* const zeros = scratch<T>(width + (outputs_at_once + inputs_at_once) * channel_packs);
-  std::fill_n(zeros, width, Pack<T>(T(0)));
-  const WinogradPlane<T> gradients{dy, {0, 0}, grid.height, grid.width, zeros};
-  const WinogradPlane<T> pixels{x, grid.origin, grid.input_height(), grid.input_width(), zeros};
-  for (Index g = 0; g < conv.groups; ++g) {
-    const Index first_output = g * outputs + share.first_output;
-    const WinogradStrip<T> u{zeros + width, outputs_at_once, tiles};
-    winograd_strip<M, RowPair, M>(grid, strip, gradients, first_output, u,
-                                  [](const std::array<Pack<T>, M>& d) { return Winograd<M>::gradient(d); });
-    for (Index c = 0; c < inputs; c += inputs_at_once) {
-      const WinogradStrip<T> v{u.values + u.channels * channel_packs, std::min(inputs_at_once, inputs - c), tiles};
-      winograd_strip<M, RowPair, M + 2>(grid, strip, pixels, g * inputs + c, v,
-                                        [](const std::array<Pack<T>, M + 2>& d) { return Winograd<M>::input(d); });
-      for (Index j = 0; j < 2 * (M + 2); ++j) {
-        const Index position = WinogradRows<M>::row(RowPair, j / (M + 2)) * (M + 2) + j % (M + 2);
-        winograd_gradient_product(u, v, j, partial + position * pairs + first_output * inputs + c, inputs);
+/// The gradient with respect to the weight. x needs a border of the convolution's padding; padding lanes are zero in dy.
+template <int M, class T>
+class WinogradWeightGradient {
+ public:
+  WinogradWeightGradient(const ConvGeometry& conv, const Batch<T>& x, const Batch<T>& dy)
+      : x_(x),
+        dy_(dy),
+        grid_{M, dy.height(), dy.width(), {-conv.padding.height, -conv.padding.width}},
+        tiles_(dy.blocks() * grid_.tiles()),
+        groups_(conv.groups),
+        inputs_(conv.in_per_group()),
+        outputs_(conv.out_per_group()),
+        packs_((outputs_ + lanes - 1) / lanes),
+        packs_at_once_(equal_share(packs_, most_tile_channels)) {
+    constexpr auto packs_in = [](Index bytes) { return bytes / static_cast<Index>(sizeof(Pack<T>)); };
+    // The sums of a share stay in the second-level cache while its tiles add to them.
+    inputs_at_once_ = equal_share(inputs_, std::max<Index>(16, packs_in(512 * 1024) / (positions * packs_at_once_)));
+    // Each part of the batch has sums of its own: enough parts for many threads, unless the sums would not fit the third-level
+    // cache, and of at most 256 tiles, so that the error of a sum stays that of a short one.
+    const Index for_threads = std::min({tiles_, Index(16), packs_in(16 * 1024 * 1024) / sums_of_part()});
+    parts_ = std::max((tiles_ + 255) / 256, for_threads);
+  }
+
+  /// Adds the gradient to dweight.
+  void add_to(T* dweight) const {
+    if (tiles_ == 0) return;
+    Pack<T>* const sums = shared_scratch<T>(parts_ * sums_of_part());
+    const Index output_shares = (packs_ + packs_at_once_ - 1) / packs_at_once_;
+    const Index input_shares = (inputs_ + inputs_at_once_ - 1) / inputs_at_once_;
+    const Index shares = groups_ * output_shares * input_shares;
+    const Index cost = tiles_ / parts_ * positions * inputs_at_once_ * packs_at_once_ * lanes;
+    parallel_for_2d(parts_, shares, cost, [&](Index part, Index index) {
+      const Index input = index % input_shares * inputs_at_once_, pack = index / input_shares % output_shares * packs_at_once_;
+      const WinogradGradientShare share{tiles_ * part / parts_,
+                                        tiles_ * (part + 1) / parts_,
+                                        index / input_shares / output_shares,
+                                        pack,
+                                        std::min(packs_at_once_, packs_ - pack),
+                                        input,
+                                        std::min(inputs_at_once_, inputs_ - input)};
+      with_tile(static_cast<int>(share.packs), [&](auto tile) { compute<tile()>(share, sums + part * sums_of_part()); });
+    });
+    const Index runs = (packs_ + summed_at_once - 1) / summed_at_once;
+    parallel_for_2d(groups_ * inputs_, runs, parts_ * positions * summed_at_once, [&](Index input, Index run) {
+      add_sums(sums + input * positions * packs_, input / inputs_, input % inputs_, run * summed_at_once, dweight);
+    });
+  }
+
+ private:
+  static constexpr Index positions = winograd_positions<M>;
+  static constexpr Index lanes = Pack<T>::lanes;
+  // Tiles that are transformed at a time: 32 products for each load and store of a sum, and their positions fit the second-level
+  // cache.
+  static constexpr Index at_once = std::max<Index>(1, 32 / lanes);
+  // Where they stand, in packs: u[position][tile][image][pack of output channels], v[input channel][position][tile]. Odd numbers,
+  // for at powers of two what is written in turn would fall into one set of the cache.
+  template <int Packs>
+  static constexpr Index u_stride = (at_once * lanes * Packs) | 1;
+  static constexpr Index v_stride = (positions * at_once) | 1;
+  // Packs of output channels whose sums are added at a time.
+  static constexpr Index summed_at_once = 4;
+
+  // The sums of a part of the batch: [group][input channel][position][pack of output channels].
+  Index sums_of_part() const { return groups_ * positions * inputs_ * packs_; }
+  Index sum_at(Index group, Index position, Index input, Index pack) const {
+    return ((group * inputs_ + input) * positions + position) * packs_ + pack;
+  }
+
+  WinogradTile tile_at(Index index) const {
+    const Index in_block = index % grid_.tiles();
+    return {index / grid_.tiles(), in_block / grid_.columns(), in_block % grid_.columns()};
+  }
+
+  // Where the square of pixels that a tile reads has its corner.
+  const Pack<T>* first_pixel(const WinogradTile& tile, Index channel) const {
+    return x_.row(tile.block, channel, grid_.origin.height + tile.row * M) + grid_.origin.width + tile.column * M;
+  }
+  // The same of its gradients.
+  const Pack<T>* first_gradient(const WinogradTile& tile, Index channel) const {
+    return dy_.row(tile.block, channel, tile.row * M) + tile.column * M;
+  }
+
+  // Sets u of `count` tiles: the packs of output channels of a share.
+  template <int Packs>
+  void transform_gradients(const WinogradGradientShare& share, Index first, Index count, Pack<T>* u) const {
+    constexpr std::size_t n = M + 2, m = M;
+    for (Index t = 0; t < count; ++t) {
+      const WinogradTile tile = tile_at(first + t), next = tile_at(std::min(first + t + 1, tiles_ - 1));
+      for (int r = 0; r < Packs; ++r) {
+        Pack<T> turned[m][m][lanes];  // [row][column][image], packs of channels
+        turn_gradients(share.group, share.first_pack + r, tile, next, turned);
+        for (Index image = 0; image < lanes; ++image) {
+          std::array<std::array<Pack<T>, m>, n> half;
+#pragma GCC unroll 4
+          for (std::size_t j = 0; j < m; ++j) {
+            std::array<Pack<T>, m> column;
+#pragma GCC unroll 4
+            for (std::size_t i = 0; i < m; ++i) column[i] = turned[i][j][image];
+            const auto result = Winograd<M>::gradient(column);
+#pragma GCC unroll 6
+            for (std::size_t i = 0; i < n; ++i) half[i][j] = result[i];
+          }
+          Pack<T>* target = u + (t * lanes + image) * Packs + r;
+#pragma GCC unroll 6
+          for (std::size_t i = 0; i < n; ++i) {
+            const auto result = Winograd<M>::gradient(half[i]);
+#pragma GCC unroll 6
+            for (std::size_t j = 0; j < n; ++j, target += u_stride<Packs>) *target = result[j];
+          }
+        }
       }
     }
   }
-}
 
-/// Cuts a batch into strips of at most about 16 tiles: few enough for their transforms to stay in the second-level cache, enough
-/// for the sum over the lanes at the end of each not to count. Large planes are cut; small ones of several blocks go together.
-inline std::vector<Strip> winograd_strips(Index blocks, const WinogradGrid& grid) {
-  return strips(blocks, grid.rows(), grid.columns(), 16);
-}
-
-/// Adds the gradient with respect to the weight to dweight, from partial sums over fixed strips of tiles. x needs a border of the
-/// convolution's padding; padding lanes are zero in dy.
-template <int M, class T>
-void winograd_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const Batch<T>& dy, T* dweight) {
-  constexpr Index positions = winograd_positions<M>;
-  const WinogradGrid grid{M, dy.height(), dy.width(), {-conv.padding.height, -conv.padding.width}};
-  const std::vector<Strip> parts = winograd_strips(dy.blocks(), grid);
-  const Index pairs = conv.out_channels * conv.in_per_group(), count = static_cast<Index>(parts.size());
-  // With room for the last sums to be read as a whole line of the cache.
-  constexpr Index at_once = Pack<T>::lanes;
-  const Index sums = count * positions * pairs;
-  T* const partial = reinterpret_cast<T*>(shared_scratch<T>((sums + 2 * at_once - 1) / at_once));
-  std::fill_n(partial + sums, at_once, T(0));
-  constexpr Index row_pairs = WinogradRows<M>::pairs;
-  Index most_tiles = 1;
-  for (const Strip& strip : parts) most_tiles = std::max(most_tiles, winograd_tiles_in(strip, grid));
-  const Index outputs = conv.out_per_group(), outputs_at_once = winograd_channels_at_once<M, T>(outputs, most_tiles, 512 * 1024);
-  const Index shares = (outputs + outputs_at_once - 1) / outputs_at_once;
-  const Index cost = 2 * (M + 2) * pairs * grid.tiles() * dy.blocks() / std::max<Index>(1, count * shares);
-  parallel_for_2d(count, row_pairs * shares, cost, [&](Index part, Index row_pair_and_share) {
-    const Index row_pair = row_pair_and_share / shares, first_output = row_pair_and_share % shares * outputs_at_once;
-    const WinogradGradientShare share{parts[static_cast<std::size_t>(part)], first_output,
-                                      std::min(first_output + outputs_at_once, outputs)};
-    T* const of_part = partial + part * positions * pairs;
-    if (row_pair == 0) return winograd_gradient_rows<M, 0>(conv, grid, share, x, dy, of_part);
-    if (row_pair == 1) return winograd_gradient_rows<M, 1>(conv, grid, share, x, dy, of_part);
-    if constexpr (row_pairs == 3) winograd_gradient_rows<M, 2>(conv, grid, share, x, dy, of_part);
-  });
-  constexpr Index lanes = Pack<double>::lanes;
-  parallel_for((pairs + at_once - 1) / at_once, positions * count, [&](Index run) {
-    const Index first = run * at_once;
-    std::array<std::array<Pack<double>, static_cast<std::size_t>(positions)>, static_cast<std::size_t>(at_once / lanes)> total;
-    for (std::size_t position = 0; position < static_cast<std::size_t>(positions); ++position) {
-      for (auto& of_lanes : total) of_lanes[position] = Pack<double>(0.0);
-      const T* value = partial + static_cast<Index>(position) * pairs + first;
-      for (Index part = 0; part < count; ++part, value += positions * pairs) {
-        for (std::size_t i = 0; i < total.size(); ++i) total[i][position] += widen(value + static_cast<Index>(i) * lanes);
+  // Turns the gradients of a tile around, for a pack of output channels; what is no pixel or channel is zero. Those of the next tile
+  // are asked for.
+  void turn_gradients(Index group, Index pack, const WinogradTile& tile, const WinogradTile& next,
+                      Pack<T> (&turned)[M][M][lanes]) const {
+    const Index rows = std::min<Index>(M, grid_.height - tile.row * M),
+                columns = std::min<Index>(M, grid_.width - tile.column * M);
+    const Index channel = pack * lanes, channels = std::min(lanes, outputs_ - channel), stride = dy_.channel_stride();
+    const Pack<T>* const first = first_gradient(tile, group * outputs_ + channel);
+    const Pack<T>* const first_of_next = first_gradient(next, group * outputs_ + channel);
+    for (Index i = 0; i < M; ++i) {
+      for (Index j = 0; j < M; ++j) {
+        const Index offset = i * dy_.row_stride() + j;
+        for (Index l = 0; l < channels; ++l) prefetch(first_of_next + offset + l * stride);
+        Pack<T>(&pixel)[lanes] = turned[i][j];
+        const bool inside = i < rows && j < columns;
+        const Index read = inside ? channels : 0;
+        for (Index l = 0; l < read; ++l) pixel[l] = first[offset + l * stride];
+        std::fill_n(pixel + read, lanes - read, Pack<T>(T(0)));
+        if (inside) transpose(pixel);
       }
     }
-    for (std::size_t i = 0; i < total.size(); ++i) {
+  }
+
+  // Sets v of `count` tiles: the input channels of a share. What lies beyond the last row or column that a pixel of y reads is zero;
+  // `zeros` is such a row.
+  void transform_pixels(const WinogradGradientShare& share, Index first, Index count, const Pack<T>* zeros, Pack<T>* v) const {
+    constexpr std::size_t n = M + 2;
+    const Index channel = share.group * inputs_ + share.first_input, stride = x_.channel_stride();
+    for (Index t = 0; t < count; ++t) {
+      const WinogradTile tile = tile_at(first + t), next = tile_at(std::min(first + t + 1, tiles_ - 1));
+      const Index rows = grid_.input_height() - tile.row * M;
+      const auto columns = static_cast<std::size_t>(std::min<Index>(M + 2, grid_.input_width() - tile.column * M));
+      for (Index c = 0; c < share.inputs; ++c) {
+        const Pack<T>* const pixel = first_pixel(tile, channel) + c * stride;
+        const Pack<T>* const pixel_of_next = first_pixel(next, channel) + c * stride;
+        const Pack<T>* row[n];
+        for (std::size_t i = 0; i < n; ++i) {
+          const Index offset = static_cast<Index>(i) * x_.row_stride();
+          row[i] = static_cast<Index>(i) < rows ? pixel + offset : zeros;
+#pragma GCC unroll 4
+          for (Index j = 2; j < M + 2; ++j) prefetch(pixel_of_next + offset + j);  // those before are this tile's
+        }
+        std::array<std::array<Pack<T>, n>, n> half;
+        for (std::size_t j = 0; j < columns; ++j) {
+          std::array<Pack<T>, n> column;
+#pragma GCC unroll 6
+          for (std::size_t i = 0; i < n; ++i) column[i] = row[i][j];
+          const auto result = Winograd<M>::input(column);
+#pragma GCC unroll 6
+          for (std::size_t i = 0; i < n; ++i) half[i][j] = result[i];
+        }
+        for (auto& of_row : half) std::fill(of_row.begin() + static_cast<std::ptrdiff_t>(columns), of_row.end(), Pack<T>(T(0)));
+        Pack<T>* target = v + c * v_stride + t;
+#pragma GCC unroll 6
+        for (std::size_t i = 0; i < n; ++i) {
+          const auto result = Winograd<M>::input(half[i]);
+#pragma GCC unroll 6
+          for (std::size_t j = 0; j < n; ++j, target += at_once) *target = result[j];
+        }
+      }
+    }
+  }
+
+  // With 32 registers there are two sums of each kind, of every other product: half as long, they round less.
+  static constexpr int sums_of_kind = simd_registers >= 32 ? 2 : 1;
+
+  // The input channels of a register tile of so many packs.
+  template <int Packs>
+  static constexpr int inputs_per_tile() {
+    constexpr int with_32_registers[] = {8, 5, 4, 3, 2, 2};
+    constexpr int with_16_registers[] = {8, 5, 3, 3, 2};
+    if constexpr (simd_registers >= 32) return with_32_registers[Packs - 1];
+    return with_16_registers[Packs - 1];
+  }
+
+  // One register tile, for the input channels [first, last) of those it covers: sum[c * sum_stride + r] = the sum over k of
+  // u[k * Packs + r] * v[c][k], or that added to it. k = (tile, image). A function of its own: it needs all registers.
+  template <int Packs, int Inputs>
+  NORMNET_NOINLINE static void multiply(const Pack<T>* u, const Pack<T>* v, Index count, Pack<T>* sum, Index sum_stride,
+                                        int first, int last, bool adds) {
+    Pack<T> total[sums_of_kind][Packs * Inputs];
+#pragma GCC unroll 2
+    for (auto& of_kind : total) {
+#pragma GCC unroll 12
+      for (auto& value : of_kind) value = Pack<T>(T(0));
+    }
+    const T* value = reinterpret_cast<const T*>(v);
+    for (Index k = 0; k < count; k += sums_of_kind) {
+#pragma GCC unroll 2
+      for (auto& of_kind : total) {
+        add_outer_product<Packs, Inputs>([&](int r) { return u[r]; }, [&](int c) { return Pack<T>(value[c * v_stride * lanes]); },
+                                         of_kind);
+        u += Packs;
+        ++value;
+      }
+    }
+    if constexpr (sums_of_kind == 2) {
+#pragma GCC unroll 12
+      for (int i = 0; i < Packs * Inputs; ++i) total[0][i] += total[1][i];
+    }
+#pragma GCC unroll 10
+    for (int c = 0; c < Inputs; ++c) {
+      if (c < first || c >= last) continue;
+      Pack<T>* const result = sum + c * sum_stride;
+#pragma GCC unroll 10
+      for (int r = 0; r < Packs; ++r) result[r] = adds ? result[r] + total[0][r * Inputs + c] : total[0][r * Inputs + c];
+    }
+  }
+
+  // The sums of a share, written to those of its part.
+  template <int Packs>
+  void compute(const WinogradGradientShare& share, Pack<T>* sums) const {
+    constexpr int Inputs = inputs_per_tile<Packs>();
+    const Index missing = std::max<Index>(0, Inputs - share.inputs);  // of a register tile
+    Pack<T>* const zeros = scratch<T>(M + 2 + positions * u_stride<Packs> + (share.inputs + missing) * v_stride);
+    Pack<T>* const u = std::fill_n(zeros, M + 2, Pack<T>(T(0)));
+    Pack<T>* const v = u + positions * u_stride<Packs>;
+    std::fill_n(v + share.inputs * v_stride, missing * v_stride, Pack<T>(T(0)));
+    for (Index tile = share.first_tile; tile < share.last_tile; tile += at_once) {
+      const Index count = std::min(at_once, share.last_tile - tile);
+      transform_gradients<Packs>(share, tile, count, u);
+      transform_pixels(share, tile, count, zeros, v);
+      for (Index position = 0; position < positions; ++position) {
+        for (Index next = 0; next < share.inputs; next += Inputs) {
+          // The last register tile overlaps the one before, or covers more channels than there are.
+          const Index c = std::max<Index>(0, std::min(next, share.inputs - Inputs));
+          multiply<Packs, Inputs>(u + position * u_stride<Packs>, v + c * v_stride + position * at_once, count * lanes,
+                                  sums + sum_at(share.group, position, share.first_input + c, share.first_pack),
+                                  positions * packs_, static_cast<int>(next - c),
+                                  static_cast<int>(std::min<Index>(Inputs, share.inputs - c)), tile != share.first_tile);
+        }
+      }
+    }
+  }
+
+  // Adds the sums over all parts, of one input channel and a few packs of output channels, to dweight.
+  void add_sums(const Pack<T>* sums, Index group, Index input, Index first_pack, T* dweight) const {
+    constexpr Index wide = Pack<double>::lanes, wide_packs = summed_at_once * lanes / wide;
+    std::array<std::array<Pack<double>, static_cast<std::size_t>(positions)>, static_cast<std::size_t>(wide_packs)> total;
+    for (auto& of_pack : total) of_pack.fill(Pack<double>(0.0));
+    const auto count = static_cast<std::size_t>(std::min(summed_at_once, packs_ - first_pack) * lanes / wide);
+    for (Index part = 0; part < parts_; ++part) {
+      for (std::size_t position = 0; position < static_cast<std::size_t>(positions); ++position) {
+        const Index at = part * sums_of_part() + static_cast<Index>(position) * packs_ + first_pack;
+        const T* const value = reinterpret_cast<const T*>(sums + at);
+        for (std::size_t i = 0; i < count; ++i) total[i][position] += widen(value + static_cast<Index>(i) * wide);
+      }
+    }
+    for (std::size_t i = 0; i < count; ++i) {
       const std::array<Pack<double>, 9> gradient = winograd_weight_gradient<M>(total[i]);
-      const Index pair = first + static_cast<Index>(i) * lanes;
-      for (int lane = 0; lane < std::min(lanes, pairs - pair); ++lane) {
-        T* const weight = dweight + (pair + lane) * 9;
+      const Index output = first_pack * lanes + static_cast<Index>(i) * wide;
+      for (int lane = 0; lane < std::min<Index>(wide, outputs_ - output); ++lane) {
+        T* const weight = dweight + ((group * outputs_ + output + lane) * inputs_ + input) * 9;
         for (std::size_t tap = 0; tap < 9; ++tap) weight[tap] += static_cast<T>(gradient[tap][lane]);
       }
     }
-  });
-}
+  }
 
-/// The same with the size of tiles that multiplies less.
+  const Batch<T>& x_;
+  const Batch<T>& dy_;
+  WinogradGrid grid_;
+  Index tiles_;                               // of the whole batch
+  Index groups_, inputs_, outputs_;           // channels of a group
+  Index packs_;                               // of output channels of a group
+  Index packs_at_once_, inputs_at_once_ = 1;  // of a share
+  Index parts_ = 1;
+};
+
+/// Adds the gradient with respect to the weight to dweight, with the size of tiles that multiplies less. x needs a border of the
+/// convolution's padding; padding lanes are zero in dy.
 template <class T>
 void conv_winograd_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const Batch<T>& dy, T* dweight) {
   with_winograd_tile(fastest_winograd_tile({dy.height(), dy.width()}),
-                     [&](auto tile) { winograd_weight_gradient<tile()>(conv, x, dy, dweight); });
+                     [&](auto tile) { WinogradWeightGradient<tile(), T>(conv, x, dy).add_to(dweight); });
 }
 
 }  // namespace normnet::inline NORMNET_ABI::kernels
