@@ -10,6 +10,8 @@
 #include <normnet/nn/dropout.hpp>
 #include <normnet/nn/flatten.hpp>
 #include <normnet/nn/group_norm.hpp>
+#include <normnet/nn/instance_norm2d.hpp>
+#include <normnet/nn/layer_norm.hpp>
 #include <normnet/nn/linear.hpp>
 #include <normnet/nn/max_pool2d.hpp>
 #include <normnet/nn/residual.hpp>
@@ -143,6 +145,55 @@ TEST_CASE("what a convolution computes for the layers behind it changes no bit",
     net.backward(dy, dx);  // with the running statistics
     CHECK(dx.to_tensor() == reference.backward(plain, dy).to_tensor());
     net.train();
+  }
+}
+
+TEST_CASE("what a normalization computes for the ReLUs beside it changes no bit", "[sequential][norm]") {
+  // ReLU before, behind and on both sides of each norm; at both ends of the model; in memory with a border.
+  const auto build = [](bool with_ends) {
+    Sequential<float> net(1);
+    if (with_ends) net.add(ReLU<float>());
+    net.add(BatchNorm2d<float>(6)).add(ReLU<float>());
+    net.add(Conv2d<float>({.in_channels = 6, .out_channels = 10, .kernel_size = 3, .padding = 1}));
+    net.add(ReLU<float>()).add(BatchNorm2d<float>(10)).add(Dropout<float>(0.25));
+    net.add(Conv2d<float>({.in_channels = 10, .out_channels = 12, .kernel_size = 3, .stride = 2, .padding = 2}));
+    net.add(ReLU<float>()).add(GroupNorm<float>(3, 12)).add(ReLU<float>()).add(GroupNorm<float>(4, 12)).add(ReLU<float>());
+    net.add(Conv2d<float>({.in_channels = 12, .out_channels = 7, .kernel_size = 1}));
+    net.add(ReLU<float>()).add(LayerNorm<float>({7, 7, 6})).add(ReLU<float>()).add(InstanceNorm2d<float>(7));
+    net.add(LeakyReLU<float>(0.2)).add(BatchNorm2d<float>(7));
+    if (with_ends) net.add(ReLU<float>());
+    for (auto& [name, parameter] : net.parameters()) {  // of either sign, so that ReLU's halves are not xhat's
+      if (parameter->value.shape().rank() != 4) {
+        parameter->value = test::random_tensor<float>(parameter->value.shape(), static_cast<std::uint64_t>(name.size()));
+      }
+    }
+    return net;
+  };
+  for (const bool with_ends : {false, true}) {
+    auto net = build(with_ends), plain = build(with_ends), without_dx = build(with_ends);
+    const auto x = Batch<float>::from(test::random_tensor<float>({19, 6, 11, 9}, 1)),
+               dy = Batch<float>::from(test::random_tensor<float>({19, 7, 7, 6}, 2));
+    LayerByLayer<float> reference;
+    const Random random = Random(1).fork(~std::uint64_t{0});
+    reference.forward(plain, x, random.fork(0));
+    CHECK(net.forward(x).to_tensor() == reference.values.back().to_tensor());
+    Batch<float> dx;
+    net.backward(dy, dx);
+    CHECK(dx.to_tensor() == reference.backward(plain, dy).to_tensor());
+    CHECK(dx.padding_lanes_are_zero());
+    CHECK(gradients(net) == gradients(plain));
+    without_dx.forward(x);
+    without_dx.backward(dy);
+    CHECK(gradients(without_dx) == gradients(plain));
+
+    net.eval();  // with the running statistics, where there are any
+    reference.forward(plain, x, random, /*training=*/false);
+    CHECK(net.forward(x).to_tensor() == reference.values.back().to_tensor());
+    CHECK(net.inference(x).to_tensor() == reference.values.back().to_tensor());
+    net.forward(x);
+    net.backward(dy, dx);
+    CHECK(dx.to_tensor() == reference.backward(plain, dy).to_tensor());
+    CHECK(gradients(net) == gradients(plain));
   }
 }
 

@@ -18,7 +18,7 @@ namespace normnet::inline NORMNET_ABI {
 ///     Pack<T> value(Pack<T> x) const;                        // f(x)
 ///     Pack<T> gradient(Pack<T> kept, Pack<T> dy) const;      // dy * f'(x), where kept is x or y
 ///
-/// and, if a convolution may compute it, static void append_to(kernels::Pointwise<T>&).
+/// and, for ReLU, which other layers may compute, static void append_to(kernels::Pointwise<T>&).
 ///
 /// Shapes: any to the same. Works in place. What is not a number stays so.
 template <class T, class Formula>
@@ -45,10 +45,10 @@ class Activation final : public BlockLayer<T> {
   }
 
   bool append_to(kernels::Pointwise<T>& pointwise, const Mode&) override {
-    constexpr bool is_relu = requires { Formula::append_to(pointwise); };
-    if constexpr (is_relu) Formula::append_to(pointwise);
-    return is_relu;
+    if constexpr (appends) Formula::append_to(pointwise);
+    return appends;
   }
+  bool is_relu() const override { return appends; }
 
   /// dx = dy * f'(x).
   void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
@@ -65,6 +65,8 @@ class Activation final : public BlockLayer<T> {
   }
 
  private:
+  static constexpr bool appends = requires(kernels::Pointwise<T> & pointwise) { Formula::append_to(pointwise); };
+
   Formula formula_;
 };
 
@@ -80,7 +82,7 @@ struct ReLU {
 
   Pack<T> value(const Pack<T>& x) const { return max(zero, x); }
   static void append_to(kernels::Pointwise<T>& pointwise) { pointwise.append_relu(); }
-  Pack<T> gradient(const Pack<T>& y, const Pack<T>& dy) const { return select_equal(y, zero, zero, dy); }
+  Pack<T> gradient(const Pack<T>& y, const Pack<T>& dy) const { return kernels::rectified_gradient(y, dy); }
 };
 
 /// y = x for x > 0, negative_slope * x below. Throws Error when the slope is negative.

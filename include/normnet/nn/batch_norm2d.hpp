@@ -62,6 +62,13 @@ class BatchNorm2d final : public BlockLayer<T> {
   }
 
   void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
+    schedule_forward_then(x, y, mode, schedule, {});
+  }
+
+  bool applies_pointwise(const Batch<T>&) const override { return true; }
+
+  void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule,
+                             kernels::Pointwise<T> after) override {
     uses_batch_statistics_ = mode.training || !options_.track_running_stats;
     const Index count = x.images() * x.plane(), channels = options_.channels;
     if (uses_batch_statistics_ && count < 2) {
@@ -81,10 +88,8 @@ class BatchNorm2d final : public BlockLayer<T> {
     } else {
       set_running_moments();
     }
-    schedule.each_channel(channels, x.plane(), [&](Index block, Index c) {
-      const auto line = line_of(c);
-      const auto [rows, width] = kernels::plane_rows(x, y);
-      for (Index row = 0; row < rows; ++row) line.apply(x.row(block, c, row), y.row(block, c, row), width);
+    schedule.each_channel(channels, x.plane(), [&, after = std::move(after)](Index block, Index c) {
+      after.of_channel(c).apply_behind(line_of(c), x, y, block, c);
     });
   }
 
@@ -104,12 +109,21 @@ class BatchNorm2d final : public BlockLayer<T> {
   ///     dweight = sum of dy * xhat,   dbias = sum of dy
   ///
   /// Derivation: docs/derivations.md.
-  void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
+  void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
+                         BlockSchedule& schedule) override {
+    schedule_backward_rectified(x, y, dy, dx, schedule, {});
+  }
+
+  kernels::Rectified takes_rectified() const override { return {.input = true, .output = true}; }
+
+  void schedule_backward_rectified(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule,
+                                   kernels::Rectified rectified) override {
     const Index channels = options_.channels;
     sums_.resize(static_cast<std::size_t>(x.blocks() * channels));
     total_.resize(static_cast<std::size_t>(channels));
-    const auto gather = [&](Index block, Index c) {
-      const auto sums = kernels::gradient_sums(x, dy, block, c, moments_[static_cast<std::size_t>(c)]);
+    const auto of_output = [this, rectified](Index c) { return kernels::LineOutputGradient<T>{line_of(c), rectified.output}; };
+    const auto gather = [&, of_output](Index block, Index c) {
+      const auto sums = kernels::gradient_sums(x, dy, block, c, moments_[static_cast<std::size_t>(c)], of_output(c));
       of_block(sums_, block, c) = {sums.dy.total(x.images_in(block)), sums.dy_xhat.total(x.images_in(block))};
     };
     schedule.each_channel(channels, 2 * x.plane(), gather, [&](Index c) {
@@ -123,17 +137,14 @@ class BatchNorm2d final : public BlockLayer<T> {
       weight_.grad.data()[c] += static_cast<T>(total.dy_xhat);
     });
     if (dx == nullptr) return;
-    schedule.each_channel(channels, 2 * x.plane(), [&, dx](Index block, Index c) {
+    schedule.each_channel(channels, 2 * x.plane(), [&, dx, of_output, rectified](Index block, Index c) {
       const auto index = static_cast<std::size_t>(c);
       const T weight = weight_.value.data()[c];
       const double scale = uses_batch_statistics_ ? static_cast<double>(weight) / static_cast<double>(x.images() * x.plane()) : 0;
       // Zero in the padding lanes, where dx must be zero.
       const auto mean = [&](double sum) { return keep_lanes(Pack<T>(static_cast<T>(scale * sum)), x.images_in(block)); };
       const kernels::NormalizingGradient<T> line(moments_[index], weight, mean(total_[index].dy), mean(total_[index].dy_xhat));
-      const auto [rows, width] = kernels::plane_rows(x, dy, *dx);
-      for (Index row = 0; row < rows; ++row) {
-        line.apply(x.row(block, c, row), dy.row(block, c, row), dx->row(block, c, row), width);
-      }
+      line.apply(x, dy, *dx, block, c, of_output(c), rectified.input);
     });
   }
 

@@ -41,6 +41,18 @@ class BlockLayer : public Layer<T> {
   virtual void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
                                  BlockSchedule& schedule) = 0;
 
+  /// Whether this layer is y = max(x, 0). A layer beside it may do its backward pass.
+  virtual bool is_relu() const { return false; }
+
+  /// The ReLUs beside this layer whose backward passes it can do together with its own.
+  virtual kernels::Rectified takes_rectified() const { return {}; }
+
+  /// schedule_backward() together with those of these ReLUs.
+  virtual void schedule_backward_rectified(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
+                                           BlockSchedule& schedule, kernels::Rectified) {
+    schedule_backward(x, y, dy, dx, schedule);
+  }
+
   /// Whether the forward pass of an input of that shape reads its border, if input_halo() asks for one, and whether the input
   /// gradient reads that of dy, if gradient_halo() does. A model spares itself clearing one that nobody reads.
   virtual bool reads_input_border(const Shape&) const { return true; }

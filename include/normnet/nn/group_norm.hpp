@@ -52,17 +52,23 @@ class GroupNorm final : public BlockLayer<T> {
     return input;
   }
 
-  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
+    schedule_forward_then(x, y, mode, schedule, {});
+  }
+
+  bool applies_pointwise(const Batch<T>&) const override { return true; }
+
+  void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule,
+                             kernels::Pointwise<T> after) override {
     moments_.resize(static_cast<std::size_t>(x.blocks() * options_.groups));
-    schedule.each_share(options_.channels, options_.groups, 3 * region(0, x).pixels(x.width()), [&](Index block, Index group) {
-      const kernels::Region channels = region(group, x);
-      const auto& moments = moments_of(block, group) = kernels::moments_per_image(x, block, channels, options_.eps);
-      const auto [rows, width] = kernels::plane_rows(x, y);
-      for (Index c = channels.first_channel; c < channels.last_channel; ++c) {
-        const kernels::NormalizingLine<T> line(moments, weight_.value.data()[c], bias_.value.data()[c]);
-        for (Index row = 0; row < rows; ++row) line.apply(x.row(block, c, row), y.row(block, c, row), width);
-      }
-    });
+    schedule.each_share(options_.channels, options_.groups, 3 * region(0, x).pixels(x.width()),
+                        [&, after = std::move(after)](Index block, Index group) {
+                          const kernels::Region channels = region(group, x);
+                          moments_of(block, group) = kernels::moments_per_image(x, block, channels, options_.eps);
+                          for (Index c = channels.first_channel; c < channels.last_channel; ++c) {
+                            after.of_channel(c).apply_behind(line_of(block, group, c), x, y, block, c);
+                          }
+                        });
   }
 
   /// With xhat = (x - mean) * rstd, g = weight * dy, and means over the group of one image:
@@ -71,15 +77,26 @@ class GroupNorm final : public BlockLayer<T> {
   ///     dweight = sum of dy * xhat,   dbias = sum of dy          over images and pixels
   ///
   /// Derivation: docs/derivations.md.
-  void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
+  void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
+                         BlockSchedule& schedule) override {
+    schedule_backward_rectified(x, y, dy, dx, schedule, {});
+  }
+
+  kernels::Rectified takes_rectified() const override { return {.input = true, .output = true}; }
+
+  void schedule_backward_rectified(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule,
+                                   kernels::Rectified rectified) override {
     sums_.resize(static_cast<std::size_t>(x.blocks() * options_.channels));
     schedule.each_share(options_.channels, options_.groups, 4 * region(0, x).pixels(x.width()),
-                        [&, dx](Index block, Index group) {
+                        [&, dx, rectified](Index block, Index group) {
                           const kernels::Region channels = region(group, x);
                           const kernels::Moments<T> moments = moments_of(block, group);
+                          const auto of_output = [&](Index c) {
+                            return kernels::LineOutputGradient<T>{line_of(block, group, c), rectified.output};
+                          };
                           kernels::GradientSums<T> of_group;
                           for (Index c = channels.first_channel; c < channels.last_channel; ++c) {
-                            const auto sums = kernels::gradient_sums(x, dy, block, c, moments);
+                            const auto sums = kernels::gradient_sums(x, dy, block, c, moments, of_output(c));
                             const double weight = static_cast<double>(weight_.value.data()[c]);
                             of_group.dy.add(sums.dy, weight);
                             of_group.dy_xhat.add(sums.dy_xhat, weight);
@@ -87,13 +104,10 @@ class GroupNorm final : public BlockLayer<T> {
                           }
                           if (dx == nullptr) return;
                           const double count = static_cast<double>(channels.pixels(x.width()));
-                          const auto [rows, width] = kernels::plane_rows(x, dy, *dx);
                           const Pack<T> mean_g = of_group.dy.mean(count), mean_g_xhat = of_group.dy_xhat.mean(count);
                           for (Index c = channels.first_channel; c < channels.last_channel; ++c) {
                             const kernels::NormalizingGradient<T> line(moments, weight_.value.data()[c], mean_g, mean_g_xhat);
-                            for (Index row = 0; row < rows; ++row) {
-                              line.apply(x.row(block, c, row), dy.row(block, c, row), dx->row(block, c, row), width);
-                            }
+                            line.apply(x, dy, *dx, block, c, of_output(c), rectified.input);
                           }
                         });
     if (!options_.affine) return;
@@ -135,6 +149,9 @@ class GroupNorm final : public BlockLayer<T> {
   }
   kernels::Moments<T>& moments_of(Index block, Index group) {
     return moments_[static_cast<std::size_t>(block * options_.groups + group)];
+  }
+  kernels::NormalizingLine<T> line_of(Index block, Index group, Index c) {
+    return {moments_of(block, group), weight_.value.data()[c], bias_.value.data()[c]};
   }
   Sums& sums_of(Index block, Index c) { return sums_[static_cast<std::size_t>(block * options_.channels + c)]; }
 

@@ -65,7 +65,10 @@ class LayerNorm final : public BlockLayer<T> {
       rows.for_each_row([&](Index c, Index row) {
         const Pack<T>* source = x.row(block, c, row);
         Pack<T>* target = y.row(block, c, row);
-        if (!options_.elementwise_affine) return line.apply(source, target, x.width());
+        if (!options_.elementwise_affine) {
+          for (Index i = 0; i < x.width(); ++i) target[i] = line(source[i]);
+          return;
+        }
         const Index first = affine_offset(x, rows, c, row);
         const T* weight = weight_.value.data() + first;
         const T* bias = bias_.value.data() + first;
@@ -80,10 +83,19 @@ class LayerNorm final : public BlockLayer<T> {
   ///     dweight = sum of dy * xhat,   dbias = sum of dy          over everything but the normalized extents
   ///
   /// Derivation: docs/derivations.md.
-  void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
+  void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
+                         BlockSchedule& schedule) override {
+    schedule_backward_rectified(x, y, dy, dx, schedule, {});
+  }
+
+  kernels::Rectified takes_rectified() const override { return {.input = true}; }
+
+  void schedule_backward_rectified(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule,
+                                   kernels::Rectified rectified) override {
     if (options_.elementwise_affine) schedule_parameter_gradients(x, dy, schedule);
     if (dx == nullptr) return;
-    schedule.each_share(x.channels(), regions_in(x), 6 * region(0, x).pixels(x.width()), [&, dx](Index block, Index r) {
+    const Index cost = 6 * region(0, x).pixels(x.width());
+    schedule.each_share(x.channels(), regions_in(x), cost, [&, dx, rectified](Index block, Index r) {
       const kernels::Region rows = region(r, x);
       const kernels::Moments<T> moments = moments_of(x, block, r);
       const auto gradient_of_row = [&](Index c, Index row) {
@@ -110,7 +122,8 @@ class LayerNorm final : public BlockLayer<T> {
         Pack<T>* target = dx->row(block, c, row);
         const auto g = gradient_of_row(c, row);
         for (Index i = 0; i < x.width(); ++i) {
-          target[i] = moments.rstd * ((g(i) - mean_g) - moments.normalized(source[i]) * mean_g_xhat);
+          const Pack<T> result = moments.rstd * ((g(i) - mean_g) - moments.normalized(source[i]) * mean_g_xhat);
+          target[i] = rectified.input ? kernels::rectified_gradient(source[i], result) : result;
         }
       });
     });

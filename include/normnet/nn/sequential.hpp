@@ -197,10 +197,20 @@ class Sequential final : public BlockLayer<T> {
     const auto writable = [&](std::size_t place) -> Batch<T>& {
       return slot[place] == slot.front() ? *dx : gradients_.slots[slot[place]].storage;
     };
+    // Whether layer i is a ReLU whose backward pass a neighbour may do.
+    const auto is_left_to_neighbour = [&](std::size_t i) {
+      auto* const block_layer = block_layer_at(i);
+      return watcher_ == nullptr && slot[i] == slot[i + 1] && block_layer != nullptr && block_layer->is_relu();
+    };
     bool changed_place = false;
     for (std::size_t i = layers_.size(); i-- > lowest;) {
-      const Batch<T>&in = kept_.at(i, x, y), &out = kept_.at(i + 1, x, y);
       const Batch<T>& of_output = slot[i + 1] == slot.back() ? dy : writable(i + 1);
+      kernels::Rectified rectified;
+      if (i > lowest && takes_rectified(i - 1).output && is_left_to_neighbour(i)) {
+        rectified.output = true;
+        --i;
+      }
+      const Batch<T>&in = kept_.at(i, x, y), &out = kept_.at(i + 1, x, y);
       Batch<T>* of_input = parameters_only && i == lowest ? nullptr : &writable(i);
       if (of_input != nullptr && slot[i] != slot[i + 1]) {
         gradients_.schedule_change(i, changed_place, someone_reads_gradient_border(i, parameters_only ? lowest + 1 : 0),
@@ -208,7 +218,10 @@ class Sequential final : public BlockLayer<T> {
         changed_place = true;
       }
       if (auto* block_layer = block_layer_at(i)) {
-        block_layer->schedule_backward(in, out, of_output, of_input, schedule);
+        rectified.input =
+            of_input != nullptr && i > lowest && block_layer->takes_rectified().input && is_left_to_neighbour(i - 1);
+        block_layer->schedule_backward_rectified(in, out, of_output, of_input, schedule, rectified);
+        if (rectified.input) --i;
       } else {
         schedule.then([&layer = *layers_[i], &in, &out, &of_output, of_input] {
           if (of_input != nullptr) return layer.backward(in, out, of_output, *of_input);
@@ -315,6 +328,10 @@ class Sequential final : public BlockLayer<T> {
 
   // Null if it is no such layer.
   BlockLayer<T>* block_layer_at(std::size_t i) const { return dynamic_cast<BlockLayer<T>*>(layers_[i].get()); }
+
+  kernels::Rectified takes_rectified(std::size_t i) const {
+    return block_layer_at(i) == nullptr ? kernels::Rectified{} : block_layer_at(i)->takes_rectified();
+  }
 
   // Whether a layer reads the border of a feature map in that place's memory.
   bool someone_reads_input_border(const Places<T>& places, std::size_t place) const {

@@ -138,9 +138,29 @@ struct NormalizingLine {
       : mean(moments.mean), scale(moments.rstd * Pack<T>(weight)), shift(Pack<T>(bias) - moments.rest * Pack<T>(weight)) {}
 
   NORMNET_INLINE Pack<T> operator()(const Pack<T>& x) const { return (x - mean) * scale + shift; }
+};
 
-  NORMNET_INLINE void apply(const Pack<T>* x, Pack<T>* y, Index width) const {
-    for (Index i = 0; i < width; ++i) y[i] = (*this)(x[i]);
+/// The ReLUs beside a layer whose backward passes it does together with its own.
+struct Rectified {
+  bool input = false;   // x is max(u, 0), and dx is to be the gradient with respect to u
+  bool output = false;  // dy is the gradient with respect to max(y, 0)
+};
+
+/// What a ReLU passes on of the gradient of its output: nothing where the output is 0.
+template <class T>
+NORMNET_INLINE Pack<T> rectified_gradient(const Pack<T>& output, const Pack<T>& gradient) {
+  const Pack<T> zero(T(0));
+  return select_equal(output, zero, zero, gradient);
+}
+
+/// The gradient of y = line(x), given that of max(y, 0) if `rectified`, else its own. Computing y again spares reading it.
+template <class T>
+struct LineOutputGradient {
+  NormalizingLine<T> line;
+  bool rectified;
+
+  NORMNET_INLINE Pack<T> operator()(const Pack<T>& x, const Pack<T>& dy) const {
+    return rectified ? rectified_gradient(max(Pack<T>(T(0)), line(x)), dy) : dy;
   }
 };
 
@@ -151,15 +171,17 @@ struct GradientSums {
   LaneSum<T> dy_xhat;  // of dy * xhat
 };
 
-/// Those sums over a channel of a block.
+/// Those sums over a channel of a block, of of_output(x, dy) in place of dy.
 template <class T>
-GradientSums<T> gradient_sums(const Batch<T>& x, const Batch<T>& dy, Index block, Index c, const Moments<T>& moments) {
+GradientSums<T> gradient_sums(const Batch<T>& x, const Batch<T>& dy, Index block, Index c, const Moments<T>& moments,
+                              const LineOutputGradient<T>& of_output) {
   PixelSums<T, 2> sums;
   for (Index y = 0; y < x.height(); ++y) {
     const Pack<T>*pixel = x.row(block, c, y), *gradient = dy.row(block, c, y);
     sums.add_row(x.width(), [&](Index i, auto& sum) {
-      sum[0] += gradient[i];
-      sum[1] += gradient[i] * (pixel[i] - moments.mean);
+      const Pack<T> of_pixel = of_output(pixel[i], gradient[i]);
+      sum[0] += of_pixel;
+      sum[1] += of_pixel * (pixel[i] - moments.mean);
     });
   }
   const auto totals = sums.totals();
@@ -177,8 +199,18 @@ struct NormalizingGradient {
         slope(Pack<T>(T(0)) - moments.rstd * (moments.rstd * mean_g_xhat)),
         shift(moments.rstd * (moments.rest * mean_g_xhat - mean_g)) {}
 
-  NORMNET_INLINE void apply(const Pack<T>* x, const Pack<T>* dy, Pack<T>* dx, Index width) const {
-    for (Index i = 0; i < width; ++i) dx[i] = scale * dy[i] + (slope * (x[i] - mean) + shift);
+  /// dx of a channel of a block, from of_output(x, dy) in place of dy; with a ReLU before the layer if `rectified`.
+  void apply(const Batch<T>& x, const Batch<T>& dy, Batch<T>& dx, Index block, Index c, const LineOutputGradient<T>& of_output,
+             bool rectified) const {
+    const auto [rows, width] = plane_rows(x, dy, dx);
+    for (Index row = 0; row < rows; ++row) {
+      const Pack<T>*pixel = x.row(block, c, row), *gradient = dy.row(block, c, row);
+      Pack<T>* const target = dx.row(block, c, row);
+      for (Index i = 0; i < width; ++i) {
+        const Pack<T> result = scale * of_output(pixel[i], gradient[i]) + (slope * (pixel[i] - mean) + shift);
+        target[i] = rectified ? rectified_gradient(pixel[i], result) : result;
+      }
+    }
   }
 };
 

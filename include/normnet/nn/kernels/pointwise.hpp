@@ -11,8 +11,8 @@
 
 namespace normnet::inline NORMNET_ABI::kernels {
 
-/// What the layers behind a convolution do to each value alone, so that the convolution does it before the value leaves the
-/// registers: max(x, 0), then a straight line for each channel, then max(x, 0), each if it was appended.
+/// What the layers behind another do to each value alone, so that it is done before the value leaves the registers: max(x, 0), then
+/// a straight line for each channel, then max(x, 0), each if it was appended.
 template <class T>
 class Pointwise {
  public:
@@ -51,6 +51,16 @@ class Pointwise {
       if (relu) replace_each(rectify);
       if (line != nullptr) replace_each(*line);
       if (relu_of_line) replace_each(rectify);
+    }
+
+    /// y = f(line(x)) in a channel of a block, where f is this function.
+    void apply_behind(const NormalizingLine<T>& first, const Batch<T>& x, Batch<T>& y, Index block, Index c) const {
+      const auto [rows, width] = plane_rows(x, y);
+      for (Index row = 0; row < rows; ++row) {
+        const Pack<T>* const source = x.row(block, c, row);
+        Pack<T>* const target = y.row(block, c, row);
+        for (Index i = 0; i < width; ++i) target[i] = (*this)(first(source[i]));
+      }
     }
 
     NORMNET_INLINE static Pack<T> rectified(const Pack<T>& x) { return max(Pack<T>(T(0)), x); }
