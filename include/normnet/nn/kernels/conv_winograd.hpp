@@ -45,8 +45,9 @@ class WinogradCorrelation {
     with_winograd_tile(grid_.size, [&](auto size) {
       parallel_for_2d(problem_.groups * register_tiles(), problem_.inputs, channels_ * 4, [&](Index group_and_tile, Index c) {
         const Index g = group_and_tile / register_tiles(), first = first_channel(group_and_tile % register_tiles());
-        winograd_transform_weights<size()>(channels_, weight_.get() + group_and_tile * register_tile_weights() + c * channels_,
-                                           problem_.inputs * channels_, [&](Index o) { return problem_.taps(g, first + o, c); });
+        winograd_transform_weights<size()>(problem_, g, c, first, channels_,
+                                           weight_.get() + group_and_tile * register_tile_weights() + c * channels_,
+                                           problem_.inputs * channels_);
       });
     });
   }
@@ -120,44 +121,46 @@ class WinogradCorrelation {
       for (Index t = 0; t < register_tiles(); ++t, weight += register_tile_weights()) {
         const Pack<T>* v = values;
         for (Index tile = first; tile < last; tile += Tiles, v += layout.group_stride) {
-          Pack<T> product[count][Channels][Tiles];
-          const int present = static_cast<int>(std::min<Index>(Tiles, last - tile));
-          for (Index i = 0; i < count; ++i) {
-            constexpr Index every = count / Channels;  // for a channel at a time
-            if (i % every == 0 && i / every < Channels) {
-              prefetch_outputs<M>(y, block, g * problem_.outputs + first_channel(t) + i / every, tile, present);
-            }
-            winograd_product(weight + i * problem_.inputs * Channels, v + i * layout.position_stride, layout.channel_stride,
-                             problem_.inputs, product[i]);
-          }
-          write<M>(product, y, block, g * problem_.outputs + first_channel(t), tile, present);
+          compute<M, Channels, Tiles>(weight, v, layout, y, block, g * problem_.outputs + first_channel(t), tile,
+                                      static_cast<int>(std::min<Index>(Tiles, last - tile)));
         }
       }
     }
   }
 
-  // Asks for the outputs of a channel while the products are computed: they are rarely in a cache.
-  template <int M>
-  NORMNET_INLINE void prefetch_outputs(const Batch<T>& y, Index block, Index channel, Index first, int count) const {
-    for (int p = 0; p < count; ++p) {
-      const Pack<T>* target = y.row(block, channel, M * ((first + p) / grid_.columns())) + M * ((first + p) % grid_.columns());
-      for (int k = 0; k < M; ++k, target += y.row_stride()) {
-#pragma GCC unroll 4
-        for (int l = 0; l < M; ++l) prefetch_for_write(target + l);
+  // One register tile: the outputs of `present` tiles, from the first on, in Channels channels.
+  template <int M, int Channels, int Tiles>
+  void compute(const T* weight, const Pack<T>* v, const WinogradLayout& layout, Batch<T>& y, Index block, Index channel,
+               Index first, int present) const {
+    constexpr Index count = winograd_positions<M>;
+    WinogradTarget<T> targets[Tiles];
+    for (int p = 0; p < present; ++p) targets[p] = winograd_target<M>(grid_, first + p, y, block, channel);
+    Pack<T> product[count][Channels][Tiles];
+    for (Index i = 0; i < count; ++i) {
+      // The outputs are rarely in a cache: those of a channel at a time are asked for.
+      constexpr Index every = count / Channels;
+      if (i % every == 0 && i / every < Channels) {
+        for (int p = 0; p < present; ++p) prefetch_tile<M>(targets[p], i / every * y.channel_stride());
+      }
+      winograd_product(weight + i * problem_.inputs * Channels, v + i * layout.position_stride, layout.channel_stride,
+                       problem_.inputs, product[i]);
+    }
+    for (int o = 0; o < Channels; ++o) {
+      const T shift = problem_.bias == nullptr ? T(0) : problem_.bias[channel + o];
+      const auto after = problem_.after.of_channel(channel + o);
+      for (int p = 0; p < present; ++p) {
+        winograd_write_tile<M>(&product[0][o][p], Channels * Tiles, shift, after, targets[p]);
+        targets[p].pixel += y.channel_stride();
       }
     }
   }
 
-  // What `count` tiles come to in some channels.
-  template <int M, int Channels, int Tiles>
-  void write(const Pack<T> (&product)[winograd_positions<M>][Channels][Tiles], Batch<T>& y, Index block, Index channel,
-             Index first, int count) const {
-    for (int o = 0; o < Channels; ++o) {
-      const Pack<T> shift(problem_.bias == nullptr ? T(0) : problem_.bias[channel + o]);
-      const auto after = problem_.after.of_channel(channel + o);
-      for (int p = 0; p < count; ++p) {
-        winograd_write_tile<M>(&product[0][o][p], Channels * Tiles, shift, after, grid_, first + p, y, block, channel + o);
-      }
+  template <int M>
+  NORMNET_INLINE static void prefetch_tile(const WinogradTarget<T>& target, Index offset) {
+    const Pack<T>* row = target.pixel + offset;
+    for (int k = 0; k < M; ++k, row += target.row_stride) {
+#pragma GCC unroll 4
+      for (int l = 0; l < M; ++l) prefetch_for_write(row + l);
     }
   }
 

@@ -70,8 +70,8 @@ class WinogradBatch {
 
   void transform_weights(Index g, T* weights) const {
     parallel_for_2d(register_tiles_, problem_.inputs, channels * 4, [&](Index t, Index c) {
-      winograd_transform_weights<M>(channels, weights + (t * problem_.inputs + c) * channels, weight_stride(),
-                                    [&](Index o) { return problem_.taps(g, std::max<Index>(0, first_channel(t) + o), c); });
+      winograd_transform_weights<M>(problem_, g, c, first_channel(t), channels, weights + (t * problem_.inputs + c) * channels,
+                                    weight_stride());
     });
   }
 
@@ -116,12 +116,12 @@ class WinogradBatch {
       // Not again what the register tile before writes: another thread may be doing so.
       for (Index o = t * channels - first_channel(t); o < channels; ++o) {
         const Index channel = g * problem_.outputs + first_channel(t) + o;
-        const Pack<T> shift(problem_.bias == nullptr ? T(0) : problem_.bias[channel]);
+        const T shift = problem_.bias == nullptr ? T(0) : problem_.bias[channel];
         const auto after = problem_.after.of_channel(channel);
         for (Index p = 0; p < std::min<Index>(tiles, count - group * tiles); ++p) {
           const Index tile = group * tiles + p;
-          winograd_write_tile<M>(product + o * tiles + p, product_stride(), shift, after, grid_, tile % of_block, y_,
-                                 tile / of_block, channel);
+          winograd_write_tile<M>(product + o * tiles + p, product_stride(), shift, after,
+                                 winograd_target<M>(grid_, tile % of_block, y_, tile / of_block, channel));
         }
       }
     });

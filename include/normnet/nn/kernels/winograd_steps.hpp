@@ -70,17 +70,18 @@ WinogradProblem<T> winograd_input_gradient(const ConvGeometry& conv, Pair input,
 /// The most output channels of a register tile.
 inline constexpr int most_winograd_channels = 10;
 
-/// Transforms the weights of one input channel and `channels` output channels, at most most_winograd_channels, of which taps(o)
-/// are those of channel o: target[position * position_stride + o].
-template <int M, class T, class F>
-void winograd_transform_weights(Index channels, T* target, Index position_stride, F taps) {
+/// Transforms the weights of an input channel and of `channels` output channels, at most most_winograd_channels, that begin with
+/// first_output; one below zero counts as zero. target[position * position_stride + o] is that of output channel first_output + o.
+template <int M, class T>
+void winograd_transform_weights(const WinogradProblem<T>& problem, Index group, Index input, Index first_output, Index channels,
+                                T* target, Index position_stride) {
   constexpr Index lanes = Pack<double>::lanes;
   std::array<std::array<T, (most_winograd_channels + lanes - 1) / lanes * lanes>, winograd_positions<M>> u;
   for (Index first = 0; first < channels; first += lanes) {
     std::array<Pack<double>, 9> g;
     g.fill(Pack<double>(0.0));
     for (Index o = first; o < std::min<Index>(first + lanes, channels); ++o) {
-      const std::array<T, 9> of_channel = taps(o);
+      const std::array<T, 9> of_channel = problem.taps(group, std::max<Index>(0, first_output + o), input);
       for (std::size_t k = 0; k < 9; ++k) g[k].set(static_cast<int>(o - first), static_cast<double>(of_channel[k]));
     }
     const auto transformed = winograd_weight<M>(g);
@@ -113,8 +114,9 @@ inline Index winograd_line_packs(const WinogradGrid& grid) { return (grid.size +
 /// them, into `lines`: room for winograd_line_packs(). What lies outside of x is zero without being read; `zeros` is a row of such
 /// pixels.
 template <int M, class T>
-void winograd_transform(const WinogradGrid& grid, const Batch<T>& x, Index block, Index first_channel, Index first, Index last,
-                        const WinogradLayout& layout, const Pack<T>* zeros, Pack<T>* lines, Pack<T>* v, int first_in_group = 0) {
+NORMNET_NOINLINE void winograd_transform(const WinogradGrid& grid, const Batch<T>& x, Index block, Index first_channel,
+                                         Index first, Index last, const WinogradLayout& layout, const Pack<T>* zeros,
+                                         Pack<T>* lines, Pack<T>* v, int first_in_group = 0) {
   constexpr std::size_t n = M + 2;
   const Index columns = grid.columns(), stride = layout.position_stride;
   for (Index c = 0; c < layout.channels; ++c) {
@@ -194,12 +196,26 @@ NORMNET_NOINLINE void winograd_product(const T* weight, const Pack<T>* v, Index 
   }
 }
 
-/// Writes what a tile comes to in one channel: after(A^T m A + shift), where m at position i is product[i * position_stride].
-template <int M, class T, class F>
-NORMNET_INLINE void winograd_write_tile(const Pack<T>* product, Index position_stride, const Pack<T>& shift, const F& after,
-                                        const WinogradGrid& grid, Index tile, Batch<T>& y, Index block, Index channel) {
-  constexpr std::size_t n = M + 2, m = M;
+/// Where a tile of outputs is to be written in one channel, and how much of it lies inside the plane.
+template <class T>
+struct WinogradTarget {
+  Pack<T>* pixel;  // the first
+  Index row_stride;
+  Index rows, columns;
+};
+
+template <int M, class T>
+WinogradTarget<T> winograd_target(const WinogradGrid& grid, Index tile, Batch<T>& y, Index block, Index channel) {
   const Index i = M * (tile / grid.columns()), j = M * (tile % grid.columns());
+  return {y.row(block, channel, i) + j, y.row_stride(), std::min<Index>(M, grid.height - i), std::min<Index>(M, grid.width - j)};
+}
+
+/// Writes what a tile comes to in one channel: after(A^T m A + shift), where m at position i is product[i * position_stride]. A
+/// function of its own, as the product is.
+template <int M, class T>
+NORMNET_NOINLINE void winograd_write_tile(const Pack<T>* product, Index position_stride, T shift,
+                                          const typename Pointwise<T>::OfChannel& after, const WinogradTarget<T>& target) {
+  constexpr std::size_t n = M + 2, m = M;
   std::array<std::array<Pack<T>, n>, m> half;
 #pragma GCC unroll 6
   for (std::size_t l = 0; l < n; ++l) {
@@ -210,16 +226,18 @@ NORMNET_INLINE void winograd_write_tile(const Pack<T>* product, Index position_s
 #pragma GCC unroll 4
     for (std::size_t k = 0; k < m; ++k) half[k][l] = result[k];
   }
-  const auto rows = static_cast<std::size_t>(std::min<Index>(M, grid.height - i));
-  const auto columns = static_cast<std::size_t>(std::min<Index>(M, grid.width - j));
-  for (std::size_t k = 0; k < rows; ++k) {
-    Pack<T>* const target = y.row(block, channel, i + static_cast<Index>(k)) + j;
+  Pack<T>* row = target.pixel;
+  for (std::size_t k = 0; k < static_cast<std::size_t>(target.rows); ++k, row += target.row_stride) {
     const auto result = Winograd<M>::output(half[k]);
-    if (columns == m) {
+    Pack<T> values[m];
 #pragma GCC unroll 4
-      for (std::size_t l = 0; l < m; ++l) target[l] = after(result[l] + shift);
+    for (std::size_t l = 0; l < m; ++l) values[l] = result[l] + Pack<T>(shift);
+    after.apply(values);
+    if (target.columns == M) {
+#pragma GCC unroll 4
+      for (std::size_t l = 0; l < m; ++l) row[l] = values[l];
     } else {
-      for (std::size_t l = 0; l < columns; ++l) target[l] = after(result[l] + shift);
+      std::copy_n(values, target.columns, row);
     }
   }
 }

@@ -88,8 +88,7 @@ class WinogradWeightGradient {
   static constexpr Index at_once = std::max<Index>(1, 32 / lanes);
   // Where they stand, in packs: u[position][tile][image][pack of output channels], v[input channel][position][tile]. Odd numbers,
   // for at powers of two what is written in turn would fall into one set of the cache.
-  template <int Packs>
-  static constexpr Index u_stride = (at_once * lanes * Packs) | 1;
+  static constexpr Index u_stride = (at_once * lanes * most_tile_channels) | 1;
   static constexpr Index v_stride = (positions * at_once) | 1;
   // Packs of output channels whose sums are added at a time.
   static constexpr Index summed_at_once = 4;
@@ -115,12 +114,11 @@ class WinogradWeightGradient {
   }
 
   // Sets u of `count` tiles: the packs of output channels of a share.
-  template <int Packs>
   void transform_gradients(const WinogradGradientShare& share, Index first, Index count, Pack<T>* u) const {
     constexpr std::size_t n = M + 2, m = M;
     for (Index t = 0; t < count; ++t) {
       const WinogradTile tile = tile_at(first + t), next = tile_at(std::min(first + t + 1, tiles_ - 1));
-      for (int r = 0; r < Packs; ++r) {
+      for (Index r = 0; r < share.packs; ++r) {
         Pack<T> turned[m][m][lanes];  // [row][column][image], packs of channels
         turn_gradients(share.group, share.first_pack + r, tile, next, turned);
         for (Index image = 0; image < lanes; ++image) {
@@ -134,12 +132,12 @@ class WinogradWeightGradient {
 #pragma GCC unroll 6
             for (std::size_t i = 0; i < n; ++i) half[i][j] = result[i];
           }
-          Pack<T>* target = u + (t * lanes + image) * Packs + r;
+          Pack<T>* target = u + (t * lanes + image) * share.packs + r;
 #pragma GCC unroll 6
           for (std::size_t i = 0; i < n; ++i) {
             const auto result = Winograd<M>::gradient(half[i]);
 #pragma GCC unroll 6
-            for (std::size_t j = 0; j < n; ++j, target += u_stride<Packs>) *target = result[j];
+            for (std::size_t j = 0; j < n; ++j, target += u_stride) *target = result[j];
           }
         }
       }
@@ -260,19 +258,19 @@ class WinogradWeightGradient {
   void compute(const WinogradGradientShare& share, Pack<T>* sums) const {
     constexpr int Inputs = inputs_per_tile<Packs>();
     const Index missing = std::max<Index>(0, Inputs - share.inputs);  // of a register tile
-    Pack<T>* const zeros = scratch<T>(M + 2 + positions * u_stride<Packs> + (share.inputs + missing) * v_stride);
+    Pack<T>* const zeros = scratch<T>(M + 2 + positions * u_stride + (share.inputs + missing) * v_stride);
     Pack<T>* const u = std::fill_n(zeros, M + 2, Pack<T>(T(0)));
-    Pack<T>* const v = u + positions * u_stride<Packs>;
+    Pack<T>* const v = u + positions * u_stride;
     std::fill_n(v + share.inputs * v_stride, missing * v_stride, Pack<T>(T(0)));
     for (Index tile = share.first_tile; tile < share.last_tile; tile += at_once) {
       const Index count = std::min(at_once, share.last_tile - tile);
-      transform_gradients<Packs>(share, tile, count, u);
+      transform_gradients(share, tile, count, u);
       transform_pixels(share, tile, count, zeros, v);
       for (Index position = 0; position < positions; ++position) {
         for (Index next = 0; next < share.inputs; next += Inputs) {
           // The last register tile overlaps the one before, or covers more channels than there are.
           const Index c = std::max<Index>(0, std::min(next, share.inputs - Inputs));
-          multiply<Packs, Inputs>(u + position * u_stride<Packs>, v + c * v_stride + position * at_once, count * lanes,
+          multiply<Packs, Inputs>(u + position * u_stride, v + c * v_stride + position * at_once, count * lanes,
                                   sums + sum_at(share.group, position, share.first_input + c, share.first_pack),
                                   positions * packs_, static_cast<int>(next - c),
                                   static_cast<int>(std::min<Index>(Inputs, share.inputs - c)), tile != share.first_tile);
