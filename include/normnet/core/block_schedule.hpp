@@ -22,8 +22,8 @@ namespace normnet {
 /// Steps without a finish make a depth-first run: a block passes through all of them while it is in the cache of one core, and
 /// neighbouring steps that are channel by channel pass each channel on in turn. Steps with a finish, and their neighbours that are
 /// channel by channel, make a run by channels: one channel of all blocks passes through all of them. Where the blocks or the
-/// channels are too few to feed the threads, these share the pieces of each block, too, and wait for each other oftener. No result
-/// depends on which of the ways it was.
+/// channels are too few to feed the threads, these share the pieces of each block, too, and wait for each other oftener; so they do
+/// where a block has but one step to go through. No result depends on which of the ways it was.
 class BlockSchedule {
  public:
   explicit BlockSchedule(Index blocks) : blocks_(blocks), runs_(1) {}
@@ -69,7 +69,7 @@ class BlockSchedule {
   void run() const {
     for (const Run& run : runs_) {
       const Index shares = run.by_channels ? run.stretches.front().pieces : blocks_;
-      if (!feeds_threads(shares, run.by_channels ? 1 : 4)) {
+      if (run.is_single_step() || !feeds_threads(shares, run.by_channels ? 1 : 4)) {
         for (const Stretch& stretch : run.stretches) run_by_parts(stretch);
       } else if (run.by_channels) {
         const Stretch& stretch = run.stretches.front();
@@ -148,6 +148,9 @@ class BlockSchedule {
     bool by_channels = false;  // then it has one stretch
     std::vector<Task<>> at_end;
     std::size_t at_end_before = 0;  // how many of those were there when the last stretch began
+
+    // Then nothing is gained by keeping a block together, and a thread that is done can take part of one from another.
+    bool is_single_step() const { return !by_channels && stretches.size() == 1 && stretches.front().steps.size() == 1; }
 
     Index cost() const {
       Index cost = 0;
