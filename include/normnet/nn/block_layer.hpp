@@ -47,7 +47,7 @@ class BlockLayer : public Layer<T> {
   /// The ReLUs beside this layer whose backward passes it can do together with its own.
   virtual kernels::Rectified takes_rectified() const { return {}; }
 
-  /// schedule_backward() together with those of these ReLUs.
+  /// schedule_backward() together with those of these ReLUs, some of takes_rectified(). y then holds the output of one behind.
   virtual void schedule_backward_rectified(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
                                            BlockSchedule& schedule, kernels::Rectified) {
     schedule_backward(x, y, dy, dx, schedule);

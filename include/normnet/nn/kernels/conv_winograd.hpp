@@ -155,6 +155,7 @@ class WinogradCorrelation {
     }
   }
 
+  // Asks for a tile of outputs that many packs behind that of the first channel.
   template <int M>
   NORMNET_INLINE static void prefetch_tile(const WinogradTarget<T>& target, Index offset) {
     const Pack<T>* row = target.pixel + offset;

@@ -204,6 +204,7 @@ struct WinogradTarget {
   Index rows, columns;
 };
 
+/// That of a tile in a channel of a block.
 template <int M, class T>
 WinogradTarget<T> winograd_target(const WinogradGrid& grid, Index tile, Batch<T>& y, Index block, Index channel) {
   const Index i = M * (tile / grid.columns()), j = M * (tile % grid.columns());
