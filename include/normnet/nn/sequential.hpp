@@ -206,7 +206,7 @@ class Sequential final : public BlockLayer<T> {
     for (std::size_t i = layers_.size(); i-- > lowest;) {
       const Batch<T>& of_output = slot[i + 1] == slot.back() ? dy : writable(i + 1);
       kernels::Rectified rectified;
-      if (i > lowest && takes_rectified(i - 1).output && is_left_to_neighbour(i)) {
+      if (i > lowest && rectified_at(i - 1).output && is_left_to_neighbour(i)) {
         rectified.output = true;
         --i;
       }
@@ -329,7 +329,8 @@ class Sequential final : public BlockLayer<T> {
   // Null if it is no such layer.
   BlockLayer<T>* block_layer_at(std::size_t i) const { return dynamic_cast<BlockLayer<T>*>(layers_[i].get()); }
 
-  kernels::Rectified takes_rectified(std::size_t i) const {
+  // The ReLUs whose backward passes a layer can do.
+  kernels::Rectified rectified_at(std::size_t i) const {
     return block_layer_at(i) == nullptr ? kernels::Rectified{} : block_layer_at(i)->takes_rectified();
   }
 
