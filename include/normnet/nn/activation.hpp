@@ -4,6 +4,7 @@
 #include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/math.hpp>
 #include <normnet/nn/kernels/plane_rows.hpp>
+#include <normnet/nn/kernels/relu.hpp>
 
 #include <numbers>
 #include <string>
@@ -78,11 +79,10 @@ struct ReLU {
   static constexpr const char* type = "ReLU";
   static constexpr Keeps keeps = Keeps::output;
   static constexpr Index cost = 1;
-  Pack<T> zero{T(0)};
 
-  Pack<T> value(const Pack<T>& x) const { return max(zero, x); }
+  Pack<T> value(const Pack<T>& x) const { return kernels::relu(x); }
   static void append_to(kernels::Pointwise<T>& pointwise) { pointwise.append_relu(); }
-  Pack<T> gradient(const Pack<T>& y, const Pack<T>& dy) const { return kernels::rectified_gradient(y, dy); }
+  Pack<T> gradient(const Pack<T>& y, const Pack<T>& dy) const { return kernels::relu_gradient(y, dy); }
 };
 
 /// y = x for x > 0, negative_slope * x below. Throws Error when the slope is negative.

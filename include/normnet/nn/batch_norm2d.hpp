@@ -1,8 +1,8 @@
 // Batch normalization (Ioffe and Szegedy, 2015, https://arxiv.org/abs/1502.03167).
 #pragma once
 
-#include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/normalize.hpp>
+#include <normnet/nn/normalization_layer.hpp>
 
 #include <cmath>
 #include <vector>
@@ -21,7 +21,7 @@ namespace normnet::inline NORMNET_ABI {
 /// Buffers, if track_running_stats: running_mean [C] (zeros), running_var [C] (ones).
 /// Throws Error when the input has other channels, and in training when a channel has a single value, which has no variance.
 template <class T>
-class BatchNorm2d final : public BlockLayer<T> {
+class BatchNorm2d final : public NormalizationLayer<T> {
  public:
   struct Options {
     Index channels = 0;
@@ -60,12 +60,6 @@ class BatchNorm2d final : public BlockLayer<T> {
     }
     return input;
   }
-
-  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
-    schedule_forward_then(x, y, mode, schedule, {});
-  }
-
-  bool applies_pointwise(const Batch<T>&) const override { return true; }
 
   void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule,
                              kernels::Pointwise<T> after) override {
@@ -109,13 +103,6 @@ class BatchNorm2d final : public BlockLayer<T> {
   ///     dweight = sum of dy * xhat,   dbias = sum of dy
   ///
   /// Derivation: docs/derivations.md.
-  void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
-                         BlockSchedule& schedule) override {
-    schedule_backward_rectified(x, y, dy, dx, schedule, {});
-  }
-
-  kernels::Rectified takes_rectified() const override { return {.input = true, .output = true}; }
-
   void schedule_backward_rectified(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule,
                                    kernels::Rectified rectified) override {
     const Index channels = options_.channels;
@@ -147,9 +134,6 @@ class BatchNorm2d final : public BlockLayer<T> {
       line.apply(x, dy, *dx, block, c, of_output(c), rectified.input);
     });
   }
-
-  Keeps keeps_for_backward() const override { return Keeps::input; }
-  bool in_place() const override { return true; }
 
   std::vector<NamedParameter<T>> parameters() override {
     if (!options_.affine) return {};

@@ -1,8 +1,8 @@
 // Group normalization (Wu and He, 2018, https://arxiv.org/abs/1803.08494).
 #pragma once
 
-#include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/normalize.hpp>
+#include <normnet/nn/normalization_layer.hpp>
 
 #include <vector>
 
@@ -18,7 +18,7 @@ namespace normnet::inline NORMNET_ABI {
 /// Shapes: N x C x H x W (or N x C) to the same. Parameters, if affine: weight [C] (ones), bias [C] (zeros).
 /// Throws Error when groups do not divide the channels, or the input has other channels.
 template <class T>
-class GroupNorm final : public BlockLayer<T> {
+class GroupNorm final : public NormalizationLayer<T> {
  public:
   struct Options {
     Index groups = 0;
@@ -52,12 +52,6 @@ class GroupNorm final : public BlockLayer<T> {
     return input;
   }
 
-  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
-    schedule_forward_then(x, y, mode, schedule, {});
-  }
-
-  bool applies_pointwise(const Batch<T>&) const override { return true; }
-
   void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule,
                              kernels::Pointwise<T> after) override {
     moments_.resize(static_cast<std::size_t>(x.blocks() * options_.groups));
@@ -77,13 +71,6 @@ class GroupNorm final : public BlockLayer<T> {
   ///     dweight = sum of dy * xhat,   dbias = sum of dy          over images and pixels
   ///
   /// Derivation: docs/derivations.md.
-  void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
-                         BlockSchedule& schedule) override {
-    schedule_backward_rectified(x, y, dy, dx, schedule, {});
-  }
-
-  kernels::Rectified takes_rectified() const override { return {.input = true, .output = true}; }
-
   void schedule_backward_rectified(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule,
                                    kernels::Rectified rectified) override {
     sums_.resize(static_cast<std::size_t>(x.blocks() * options_.channels));
@@ -123,9 +110,6 @@ class GroupNorm final : public BlockLayer<T> {
       }
     });
   }
-
-  Keeps keeps_for_backward() const override { return Keeps::input; }
-  bool in_place() const override { return true; }
 
   std::vector<NamedParameter<T>> parameters() override {
     if (!options_.affine) return {};

@@ -1,8 +1,8 @@
 // Layer normalization (Ba, Kiros and Hinton, 2016, https://arxiv.org/abs/1607.06450).
 #pragma once
 
-#include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/normalize.hpp>
+#include <normnet/nn/normalization_layer.hpp>
 
 #include <utility>
 #include <vector>
@@ -19,7 +19,7 @@ namespace normnet::inline NORMNET_ABI {
 /// Shapes: N x C x H x W or N x F to the same. Parameters, if elementwise_affine: weight (ones) and bias (zeros).
 /// Throws Error when normalized_shape is no trailing part of the input's shape.
 template <class T>
-class LayerNorm final : public BlockLayer<T> {
+class LayerNorm final : public NormalizationLayer<T> {
  public:
   struct Options {
     Shape normalized_shape;
@@ -56,23 +56,27 @@ class LayerNorm final : public BlockLayer<T> {
     return input;
   }
 
-  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
+  void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule,
+                             kernels::Pointwise<T> pointwise) override {
     moments_.resize(static_cast<std::size_t>(x.blocks() * regions_in(x)));
-    schedule.each_share(x.channels(), regions_in(x), 3 * region(0, x).pixels(x.width()), [&](Index block, Index r) {
+    const Index cost = 3 * region(0, x).pixels(x.width());
+    schedule.each_share(x.channels(), regions_in(x), cost, [&, pointwise = std::move(pointwise)](Index block, Index r) {
       const kernels::Region rows = region(r, x);
       const auto moments = moments_of(x, block, r) = kernels::moments_per_image(x, block, rows, options_.eps);
-      const kernels::NormalizingLine<T> line(moments, T(1), T(0));
       rows.for_each_row([&](Index c, Index row) {
         const Pack<T>* source = x.row(block, c, row);
         Pack<T>* target = y.row(block, c, row);
+        const auto after = pointwise.of_channel(c);
         if (!options_.elementwise_affine) {
-          for (Index i = 0; i < x.width(); ++i) target[i] = line(source[i]);
+          for (Index i = 0; i < x.width(); ++i) target[i] = after(moments.normalized(source[i]));
           return;
         }
         const Index first = affine_offset(x, rows, c, row);
         const T* weight = weight_.value.data() + first;
         const T* bias = bias_.value.data() + first;
-        for (Index i = 0; i < x.width(); ++i) target[i] = moments.normalized(source[i]) * Pack<T>(weight[i]) + Pack<T>(bias[i]);
+        for (Index i = 0; i < x.width(); ++i) {
+          target[i] = after(moments.normalized(source[i]) * Pack<T>(weight[i]) + Pack<T>(bias[i]));
+        }
       });
     });
   }
@@ -83,11 +87,6 @@ class LayerNorm final : public BlockLayer<T> {
   ///     dweight = sum of dy * xhat,   dbias = sum of dy          over everything but the normalized extents
   ///
   /// Derivation: docs/derivations.md.
-  void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
-                         BlockSchedule& schedule) override {
-    schedule_backward_rectified(x, y, dy, dx, schedule, {});
-  }
-
   kernels::Rectified takes_rectified() const override { return {.input = true}; }
 
   void schedule_backward_rectified(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule,
@@ -123,14 +122,11 @@ class LayerNorm final : public BlockLayer<T> {
         const auto g = gradient_of_row(c, row);
         for (Index i = 0; i < x.width(); ++i) {
           const Pack<T> result = moments.rstd * ((g(i) - mean_g) - moments.normalized(source[i]) * mean_g_xhat);
-          target[i] = rectified.input ? kernels::rectified_gradient(source[i], result) : result;
+          target[i] = rectified.input ? kernels::relu_gradient(source[i], result) : result;
         }
       });
     });
   }
-
-  Keeps keeps_for_backward() const override { return Keeps::input; }
-  bool in_place() const override { return true; }
 
   std::vector<NamedParameter<T>> parameters() override {
     if (!options_.elementwise_affine) return {};

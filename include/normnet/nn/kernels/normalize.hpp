@@ -4,6 +4,7 @@
 #include <normnet/core/batch.hpp>
 #include <normnet/nn/kernels/lane_sum.hpp>
 #include <normnet/nn/kernels/plane_rows.hpp>
+#include <normnet/nn/kernels/relu.hpp>
 
 #include <algorithm>
 #include <array>
@@ -140,19 +141,6 @@ struct NormalizingLine {
   NORMNET_INLINE Pack<T> operator()(const Pack<T>& x) const { return (x - mean) * scale + shift; }
 };
 
-/// The ReLUs beside a layer whose backward passes it does together with its own.
-struct Rectified {
-  bool input = false;   // x is max(u, 0), and dx is to be the gradient with respect to u
-  bool output = false;  // dy is the gradient with respect to max(y, 0)
-};
-
-/// What a ReLU passes on of the gradient of its output: nothing where the output is 0.
-template <class T>
-NORMNET_INLINE Pack<T> rectified_gradient(const Pack<T>& output, const Pack<T>& gradient) {
-  const Pack<T> zero(T(0));
-  return select_equal(output, zero, zero, gradient);
-}
-
 /// The gradient of y = line(x), given that of max(y, 0) if `rectified`, else its own. Computing y again spares reading it.
 template <class T>
 struct LineOutputGradient {
@@ -160,7 +148,7 @@ struct LineOutputGradient {
   bool rectified;
 
   NORMNET_INLINE Pack<T> operator()(const Pack<T>& x, const Pack<T>& dy) const {
-    return rectified ? rectified_gradient(max(Pack<T>(T(0)), line(x)), dy) : dy;
+    return rectified ? relu_gradient(relu(line(x)), dy) : dy;
   }
 };
 
@@ -208,7 +196,7 @@ struct NormalizingGradient {
       Pack<T>* const target = dx.row(block, c, row);
       for (Index i = 0; i < width; ++i) {
         const Pack<T> result = scale * of_output(pixel[i], gradient[i]) + (slope * (pixel[i] - mean) + shift);
-        target[i] = rectified ? rectified_gradient(pixel[i], result) : result;
+        target[i] = rectified ? relu_gradient(pixel[i], result) : result;
       }
     }
   }

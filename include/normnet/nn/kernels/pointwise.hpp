@@ -4,6 +4,7 @@
 #include <normnet/core/pack.hpp>
 #include <normnet/core/shape.hpp>
 #include <normnet/nn/kernels/normalize.hpp>
+#include <normnet/nn/kernels/relu.hpp>
 
 #include <cstddef>
 #include <utility>
@@ -34,9 +35,9 @@ class Pointwise {
     const NormalizingLine<T>* line;  // null if there is none
 
     NORMNET_INLINE Pack<T> operator()(Pack<T> x) const {
-      if (relu) x = rectified(x);
+      if (relu) x = kernels::relu(x);
       if (line != nullptr) x = (*line)(x);
-      if (relu_of_line) x = rectified(x);
+      if (relu_of_line) x = kernels::relu(x);
       return x;
     }
 
@@ -47,7 +48,7 @@ class Pointwise {
 #pragma GCC unroll 9
         for (Pack<T>& value : values) value = f(value);
       };
-      const auto rectify = [](const Pack<T>& x) { return rectified(x); };
+      const auto rectify = [](const Pack<T>& x) { return kernels::relu(x); };
       if (relu) replace_each(rectify);
       if (line != nullptr) replace_each(*line);
       if (relu_of_line) replace_each(rectify);
@@ -62,8 +63,6 @@ class Pointwise {
         for (Index i = 0; i < width; ++i) target[i] = (*this)(first(source[i]));
       }
     }
-
-    NORMNET_INLINE static Pack<T> rectified(const Pack<T>& x) { return max(Pack<T>(T(0)), x); }
   };
 
   NORMNET_INLINE OfChannel of_channel(Index channel) const {
