@@ -104,6 +104,22 @@ TEMPLATE_TEST_CASE("Pack calculates lane by lane", "[core]", float, double) {
   for (int row = 0; row < P::lanes; ++row) {
     for (int lane = 0; lane < P::lanes; ++lane) CHECK(rows[row][lane] == TestType(100 * lane + row));
   }
+  P of_pairs[P::lanes / 2];
+  for (int row = 0; row < P::lanes / 2; ++row) {
+    for (int lane = 0; lane < P::lanes; ++lane) of_pairs[row].set(lane, TestType(100 * row + lane));
+  }
+  transpose<2>(of_pairs);
+  for (int row = 0; row < P::lanes / 2; ++row) {
+    for (int lane = 0; lane < P::lanes; ++lane) CHECK(of_pairs[row][lane] == TestType(100 * (lane / 2) + 2 * row + lane % 2));
+  }
+  // Bits that are no number among them; values that stand where no pack would.
+  const TestType values[] = {0, TestType(-0.0), std::numeric_limits<TestType>::denorm_min()};
+  constexpr int together = most_repeated<TestType>;
+  for (int lane = 0; lane < P::lanes; ++lane) {
+    CHECK(repeat<1>(values + 2)[lane] == values[2]);
+    CHECK(repeat<together>(values + 1)[lane] == values[1 + lane % together]);
+    CHECK(std::signbit(repeat<together>(values + 1)[lane]) == (lane % together == 0));
+  }
   CHECK(std::signbit(P(TestType(-0.0))[0]));
   P poisoned = a;
   poisoned.set(P::lanes - 1, std::numeric_limits<TestType>::quiet_NaN());

@@ -5,7 +5,9 @@
 #include <normnet/nn/conv2d.hpp>
 #include <normnet/testing/gradient_check.hpp>
 
+#include <algorithm>
 #include <array>
+#include <cstdint>
 #include <vector>
 
 using namespace normnet;
@@ -34,6 +36,9 @@ const std::vector<Case> cases{
     {"several runs and strips", 13, 12, 1, 1, {19, 13, 31, 30}},
     {"many channels on a small plane", 70, 66, 1, 1, {35, 70, 4, 4}},
     {"channels that a thread shares with others, in groups", 200, 120, 1, 2, {3, 200, 5, 4}},
+    {"pairs of images in a pack", 10, 20, 1, 1, {21, 10, 9, 10}},
+    {"output channels in shares", 21, 151, 1, 1, {19, 21, 6, 5}},
+    {"register tiles of output channels that overlap", 5, 56, 1, 1, {19, 5, 14, 13}},
 };
 
 template <class T>
@@ -48,19 +53,21 @@ Conv2d<T> make(const Case& c, ConvAlgorithm algorithm) {
   return conv;
 }
 
-/// Output, input gradient and weight gradient, in double whatever they were computed in. The parameters are those of `weights`.
+/// Output, input gradient and weight gradient, in double whatever they were computed in, of the numbers of a draw. The parameters
+/// are those of `weights`.
 template <class T>
-std::array<Tensor<double>, 3> passes(const Case& c, ConvAlgorithm algorithm, const Conv2d<float>* weights = nullptr) {
+std::array<Tensor<double>, 3> passes(const Case& c, ConvAlgorithm algorithm, const Conv2d<float>* weights = nullptr,
+                                     std::uint64_t draw = 0) {
   auto conv = make<T>(c, algorithm);
   if (weights != nullptr) {
     auto& source = const_cast<Conv2d<float>&>(*weights);
     conv.weight().value = test::cast<T>(source.weight().value);
     conv.bias().value = test::cast<T>(source.bias().value);
   }
-  const auto x = Batch<T>::from(test::cast<T>(test::random_tensor<float>(c.input, 1)), conv.input_halo());
+  const auto x = Batch<T>::from(test::cast<T>(test::random_tensor<float>(c.input, 2 * draw + 1)), conv.input_halo());
   Batch<T> y(conv.output_shape(c.input), {1, 2}), dx(c.input, {2, 1});
   conv.forward(x, y, {});
-  const auto dy = Batch<T>::from(test::cast<T>(test::random_tensor<float>(y.shape(), 2)), conv.gradient_halo());
+  const auto dy = Batch<T>::from(test::cast<T>(test::random_tensor<float>(y.shape(), 2 * draw + 2)), conv.gradient_halo());
   conv.backward(x, y, dy, dx);
   CHECK(test::border_is_zero(y));
   CHECK(test::border_is_zero(dx));
@@ -75,6 +82,17 @@ TEST_CASE("Winograd agrees with the direct algorithm in every pass", "[conv2d][w
     const auto expected = passes<double>(c, ConvAlgorithm::direct), given = passes<double>(c, ConvAlgorithm::winograd);
     // Sums of up to 17,670 products; their transforms lose a digit.
     for (std::size_t i = 0; i < expected.size(); ++i) CHECK(test::max_relative_difference(given[i], expected[i]) < 1e-13);
+  }
+}
+
+TEST_CASE("Winograd in float agrees with the direct algorithm in double", "[conv2d][winograd]") {
+  for (const Case& c : cases) {
+    INFO(c.what);
+    const auto weights = make<float>(c, ConvAlgorithm::direct);
+    const auto expected = passes<double>(c, ConvAlgorithm::direct, &weights);
+    const auto given = passes<float>(c, ConvAlgorithm::winograd, &weights);
+    // Twice what is seen. A product that is missing, or counted twice, makes a thousandth and more.
+    for (std::size_t i = 0; i < expected.size(); ++i) CHECK(test::max_relative_difference(given[i], expected[i]) < 4e-6);
   }
 }
 
@@ -93,23 +111,33 @@ TEST_CASE("Winograd's rounding error in float is less than four times that of th
   const std::vector<Case> shapes{{"10->20", 10, 20, 0, 1, {19, 10, 30, 30}},       {"30->40", 30, 40, 1, 1, {19, 30, 14, 14}},
                                  {"64->32", 64, 32, 1, 1, {19, 64, 8, 8}},         {"odd plane", 16, 10, 1, 1, {19, 16, 13, 11}},
                                  {"2x2 tiles", 20, 30, 0, 1, {19, 20, 5, 5}},      {"few channels", 3, 16, 1, 1, {19, 3, 32, 32}},
-                                 {"whole batch", 130, 120, 1, 1, {35, 130, 4, 4}}, {"many tiles", 4, 6, 1, 1, {19, 4, 120, 118}}};
+                                 {"whole batch", 130, 120, 1, 1, {35, 130, 4, 4}}, {"many tiles", 4, 16, 1, 1, {19, 4, 120, 118}},
+                                 {"few tiles", 64, 64, 1, 1, {17, 64, 8, 8}}};
   for (const Case& c : shapes) {
     INFO(c.what);
     const auto weights = make<float>(c, ConvAlgorithm::direct);
-    const auto exact = passes<double>(c, ConvAlgorithm::direct, &weights);
-    const auto direct = passes<float>(c, ConvAlgorithm::direct, &weights);
-    const auto winograd = passes<float>(c, ConvAlgorithm::winograd, &weights);
-    for (std::size_t i = 0; i < exact.size(); ++i) {
+    // Of four draws: the greatest error of a single one varies by half.
+    std::array<double, 3> of_winograd{}, of_direct{};
+    for (std::uint64_t draw = 0; draw < 4; ++draw) {
+      const auto exact = passes<double>(c, ConvAlgorithm::direct, &weights, draw);
+      const auto direct = passes<float>(c, ConvAlgorithm::direct, &weights, draw);
+      const auto winograd = passes<float>(c, ConvAlgorithm::winograd, &weights, draw);
+      for (std::size_t i = 0; i < exact.size(); ++i) {
+        of_winograd[i] = std::max(of_winograd[i], test::max_difference(winograd[i], exact[i]));
+        of_direct[i] = std::max(of_direct[i], test::max_difference(direct[i], exact[i]));
+      }
+    }
+    for (std::size_t i = 0; i < of_direct.size(); ++i) {
       INFO("pass " << i);
-      CHECK(test::max_difference(winograd[i], exact[i]) < 4 * test::max_difference(direct[i], exact[i]));
+      CHECK(of_winograd[i] < 4 * of_direct[i]);
     }
   }
 }
 
 TEST_CASE("Winograd gives the same bits at any number of threads", "[conv2d][winograd][threads]") {
   for (const Case& c :
-       {Case{"block by block", 11, 13, 1, 1, {70, 11, 24, 25}}, Case{"whole batch", 130, 120, 1, 1, {35, 130, 4, 4}}}) {
+       {Case{"block by block", 11, 13, 1, 1, {70, 11, 24, 25}}, Case{"whole batch", 130, 120, 1, 1, {35, 130, 4, 4}},
+        Case{"more threads than parts of the batch", 30, 40, 1, 1, {3, 30, 8, 7}}}) {
     INFO(c.what);
     test::same_bits_at_any_thread_count([&] {
       const auto results = passes<float>(c, ConvAlgorithm::winograd);

@@ -226,47 +226,75 @@ NORMNET_INLINE void add_all_halves(Pack<T>* a) {
   if constexpr (Half > 1) add_all_halves<Half / 2>(a);
 }
 
-/// Swaps, in squares of 2 * Width rows and lanes, the upper right quarter for the lower left one.
-template <int Width, class T, int... Lane>
+/// Swaps, in squares of 2 * Width rows and runs of lanes, the upper right quarter for the lower left one.
+template <int Width, int Run, class T, int... Lane>
 NORMNET_INLINE void swap_quarters(Pack<T>* rows, std::integer_sequence<int, Lane...>) {
-  constexpr int lanes = Pack<T>::lanes;
+  constexpr int lanes = Pack<T>::lanes, width = Width * Run;
 #pragma GCC unroll 16
-  for (int i = 0; i < lanes; ++i) {
+  for (int i = 0; i < lanes / Run; ++i) {
     if ((i & Width) != 0) continue;
     const Pack<T> upper = rows[i], lower = rows[i + Width];
-    rows[i] = Pack<T>(__builtin_shufflevector(upper.v, lower.v, ((Lane & Width) == 0 ? Lane : Lane - Width + lanes)...));
-    rows[i + Width] = Pack<T>(__builtin_shufflevector(upper.v, lower.v, ((Lane & Width) == 0 ? Lane + Width : Lane + lanes)...));
+    rows[i] = Pack<T>(__builtin_shufflevector(upper.v, lower.v, ((Lane & width) == 0 ? Lane : Lane - width + lanes)...));
+    rows[i + Width] = Pack<T>(__builtin_shufflevector(upper.v, lower.v, ((Lane & width) == 0 ? Lane + width : Lane + lanes)...));
   }
 }
 
-template <int Width, class T>
+template <int Width, int Run, class T>
 NORMNET_INLINE void transpose_squares(Pack<T>* rows) {
-  swap_quarters<Width>(rows, std::make_integer_sequence<int, Pack<T>::lanes>());
-  if constexpr (Width > 1) transpose_squares<Width / 2>(rows);
+  if constexpr (Width > 0) {
+    swap_quarters<Width, Run>(rows, std::make_integer_sequence<int, Pack<T>::lanes>());
+    transpose_squares<Width / 2, Run>(rows);
+  }
 }
 
 }  // namespace pack_detail
 #endif
 
-/// Lane l of row r becomes lane r of row l.
-template <class T>
-NORMNET_INLINE void transpose(Pack<T> (&rows)[Pack<T>::lanes]) {
+/// Lane l of row r becomes lane r of row l; or, in runs of several lanes, run l of row r becomes run r of row l.
+template <int Run = 1, class T>
+NORMNET_INLINE void transpose(Pack<T> (&rows)[Pack<T>::lanes / Run]) {
+  constexpr int size = Pack<T>::lanes / Run;
 #if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
-  for (int r = 0; r < Pack<T>::lanes; ++r) {
-    for (int l = 0; l < r; ++l) {
-      const T below = rows[r][l];
-      rows[r].set(l, rows[l][r]);
-      rows[l].set(r, below);
+  for (int r = 0; r < size; ++r) {
+    for (int lane = 0; lane < r * Run; ++lane) {
+      const int row = lane / Run, other = r * Run + lane % Run;
+      const T below = rows[r][lane];
+      rows[r].set(lane, rows[row][other]);
+      rows[row].set(other, below);
     }
   }
 #else
-  Pack<T> values[Pack<T>::lanes];
+  Pack<T> values[size];
 #pragma GCC unroll 16
-  for (int r = 0; r < Pack<T>::lanes; ++r) values[r] = rows[r];
-  pack_detail::transpose_squares<Pack<T>::lanes / 2>(values);
+  for (int r = 0; r < size; ++r) values[r] = rows[r];
+  pack_detail::transpose_squares<size / 2, Run>(values);
 #pragma GCC unroll 16
-  for (int r = 0; r < Pack<T>::lanes; ++r) rows[r] = values[r];
+  for (int r = 0; r < size; ++r) rows[r] = values[r];
 #endif
+}
+
+/// The values that repeat() may take: one, or eight bytes together.
+template <class T>
+inline constexpr int most_repeated = 8 / static_cast<int>(sizeof(T));
+
+/// Count successive values, over and over: one, or most_repeated<T>.
+template <int Count, class T>
+NORMNET_INLINE Pack<T> repeat(const T* values) {
+  static_assert(Count == 1 || Count == most_repeated<T>);
+  if constexpr (Count == 1) {
+    return Pack<T>(*values);
+  } else {
+#if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
+    Pack<T> result;
+    for (int lane = 0; lane < result.lanes; ++lane) result.set(lane, values[lane % Count]);
+    return result;
+#else
+    // As integers, which any bits pass through unchanged, and which an instruction repeats as it loads them.
+    typedef std::int64_t Together __attribute__((may_alias, aligned(4)));
+    typedef std::int64_t Vector __attribute__((vector_size(NORMNET_PACK_BYTES)));
+    return Pack<T>(reinterpret_cast<typename Pack<T>::Vector>(*reinterpret_cast<const Together*>(values) - Vector{}));
+#endif
+  }
 }
 
 /// result[i] = sum(a[i]) for i < Count: the same bits at a third of the cost.

@@ -43,8 +43,8 @@ inline Index multiplications_inside(const ConvGeometry& conv, Pair input) {
 ///
 /// for planes of 3x3 to 32x32 and 3 to 256 channels, with 16 and with 32 registers. A multiplication costs Winograd 0.9 times what it
 /// costs the direct algorithm, and the transforms of a channel take as long as multiplications with six others; in the gradient of the
-/// weight, whose output channels are filled up to whole packs, 1.1 times and as long as with ten others. The direct algorithm leaves
-/// out what would read the border, except in the gradient of the weight.
+/// weight, whose output channels are filled up to half packs, as much as a direct one, and as long as with eight others. The direct
+/// algorithm leaves out what would read the border, except in the gradient of the weight.
 ///
 /// Few channels to many are bound by writing them to memory, which the direct algorithm does in a better order. In double it is
 /// always taken, for its smaller rounding error. The matrix product of im2col is the fastest nowhere.
@@ -58,11 +58,12 @@ ConvAlgorithm fastest_algorithm(const ConvGeometry& conv, Pair input, ConvPass p
   const Pair output = conv.output(input);
   const Index multiplications = weight_gradient ? 9 * output.height * output.width : multiplications_inside(conv, input);
   const double direct = static_cast<double>(multiplications * inputs * outputs);
-  constexpr Index lanes = Pack<T>::lanes;
-  const Index filled = weight_gradient ? (outputs + lanes - 1) / lanes * lanes : outputs;
-  const double winograd =
-      (weight_gradient ? 1.1 : 0.9) * static_cast<double>(winograd_multiplications(input_gradient ? input : output) *
-                                                          (inputs * filled + (weight_gradient ? 10 : 6) * (inputs + filled)));
+  constexpr Index half_pack = Pack<T>::lanes / 2;
+  const Index filled = weight_gradient ? (outputs + half_pack - 1) / half_pack * half_pack : outputs;
+  const Index positions = weight_gradient ? winograd_multiplications(winograd_gradient_tile(output), output)
+                                          : winograd_multiplications(input_gradient ? input : output);
+  const double winograd = (weight_gradient ? 1.0 : 0.9) *
+                          static_cast<double>(positions * (inputs * filled + (weight_gradient ? 8 : 6) * (inputs + filled)));
   return winograd < direct ? ConvAlgorithm::winograd : ConvAlgorithm::direct;
 }
 

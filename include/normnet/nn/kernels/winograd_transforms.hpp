@@ -198,6 +198,12 @@ inline int fastest_winograd_tile(Pair output) {
   return winograd_multiplications(output) < winograd_multiplications(2, output) ? 4 : 2;
 }
 
+/// The size of tiles in the gradient of the weight. Where one tile of 4x4 covers the plane, sums are so short, and the direct
+/// algorithm rounds so little, that its error would not stay below four times that of the direct one.
+inline int winograd_gradient_tile(Pair output) {
+  return std::max(output.height, output.width) <= 4 ? 2 : fastest_winograd_tile(output);
+}
+
 /// Calls f with std::integral_constant<int, M>.
 template <class F>
 void with_winograd_tile(int size, F&& f) {
