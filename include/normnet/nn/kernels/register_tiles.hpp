@@ -44,30 +44,29 @@ constexpr int columns_per_tile() {
   return simd_registers >= 32 ? with_32_registers[Channels - 1] : with_16_registers[Channels - 1];
 }
 
-/// total[o * Columns + k] += row(o) * column(k), the outer product of two lists of packs. Each is loaded once, and those of the
-/// shorter list stay in registers meanwhile: with 16 of them, sums and the longer one of 4 x 3 would not fit.
+/// sum(i, j) += kept(i) * streamed(j), for all pairs of two lists of packs. Each is loaded once; those of the first list stay in
+/// registers meanwhile.
+template <int Kept, int Streamed, class T, class First, class Second, class Sum>
+NORMNET_INLINE void add_products(First kept, Second streamed, Sum sum) {
+  Pack<T> values[Kept];
+#pragma GCC unroll 10
+  for (int i = 0; i < Kept; ++i) values[i] = load(kept(i));
+#pragma GCC unroll 10
+  for (int j = 0; j < Streamed; ++j) {
+    const Pack<T> value = load(streamed(j));
+#pragma GCC unroll 10
+    for (int i = 0; i < Kept; ++i) sum(i, j) += values[i] * value;
+  }
+}
+
+/// total[o * Columns + k] += row(o) * column(k), the outer product of two lists of packs. Those of the shorter list stay in
+/// registers: with 16 of them, sums and the longer one of 4 x 3 would not fit.
 template <int Rows, int Columns, class T, class Row, class Column>
 NORMNET_INLINE void add_outer_product(Row row, Column column, Pack<T> (&total)[Rows * Columns]) {
   if constexpr (Rows <= Columns) {
-    Pack<T> of_row[Rows];
-#pragma GCC unroll 10
-    for (int o = 0; o < Rows; ++o) of_row[o] = load(row(o));
-#pragma GCC unroll 10
-    for (int k = 0; k < Columns; ++k) {
-      const Pack<T> value = load(column(k));
-#pragma GCC unroll 10
-      for (int o = 0; o < Rows; ++o) total[o * Columns + k] += of_row[o] * value;
-    }
+    add_products<Rows, Columns, T>(row, column, [&](int o, int k) -> Pack<T>& { return total[o * Columns + k]; });
   } else {
-    Pack<T> of_column[Columns];
-#pragma GCC unroll 10
-    for (int k = 0; k < Columns; ++k) of_column[k] = load(column(k));
-#pragma GCC unroll 10
-    for (int o = 0; o < Rows; ++o) {
-      const Pack<T> value = load(row(o));
-#pragma GCC unroll 10
-      for (int k = 0; k < Columns; ++k) total[o * Columns + k] += value * of_column[k];
-    }
+    add_products<Columns, Rows, T>(column, row, [&](int k, int o) -> Pack<T>& { return total[o * Columns + k]; });
   }
 }
 
