@@ -112,7 +112,7 @@ TEMPLATE_TEST_CASE("Pack calculates lane by lane", "[core]", float, double) {
   for (int row = 0; row < P::lanes / 2; ++row) {
     for (int lane = 0; lane < P::lanes; ++lane) CHECK(of_pairs[row][lane] == TestType(100 * (lane / 2) + 2 * row + lane % 2));
   }
-  // Bits that are no number among them; values that stand where no pack would.
+  // Bits that arithmetic could change; values that stand where no pack would.
   const TestType values[] = {0, TestType(-0.0), std::numeric_limits<TestType>::denorm_min()};
   constexpr int together = most_repeated<TestType>;
   for (int lane = 0; lane < P::lanes; ++lane) {

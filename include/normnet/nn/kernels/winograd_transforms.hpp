@@ -175,10 +175,6 @@ struct WinogradGrid {
   Index rows() const { return (height + size - 1) / size; }
   Index columns() const { return (width + size - 1) / size; }
   Index tiles() const { return rows() * columns(); }
-
-  /// The rows and columns of pixels of the input.
-  Index input_height() const { return height + 2; }
-  Index input_width() const { return width + 2; }
 };
 
 /// Tiles of 4x4 are for planes that hold one: smaller ones gain nothing for the greater rounding error.
