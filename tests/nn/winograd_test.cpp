@@ -1,4 +1,4 @@
-// Conv2d by Winograd's algorithm: against the direct one in every pass, gradients, rounding error, bits, choice, messages.
+// Conv2d by Winograd's algorithm: tiles, against the direct one in every pass, gradients, rounding error, bits, choice, messages.
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 
@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
+#include <cstdlib>
+#include <iterator>
 #include <vector>
 
 using namespace normnet;
@@ -22,13 +24,14 @@ struct Case {
   Shape input;
 };
 
-// Tiles of 4x4 and of 2x2 that fill a plane or hang over it, register tiles that overlap, a last block that is not full.
+// Tiles of 4x4, 4x2, 2x4 and 2x2 that fill a plane or hang over it, register tiles that overlap, a last block that is not full.
 const std::vector<Case> cases{
     {"one pixel", 3, 5, 0, 1, {3, 3, 3, 3}},
     {"half tiles", 4, 3, 0, 1, {17, 4, 5, 7}},
     {"a tile", 8, 10, 1, 1, {3, 8, 4, 4}},
     {"tiles that hang over", 7, 11, 1, 1, {9, 7, 14, 9}},
     {"wide", 2, 3, {0, 1}, 1, {3, 2, 4, 21}},
+    {"all extents of tiles", 5, 7, 1, 1, {19, 5, 6, 9}},
     {"padding of all taps", 3, 4, 2, 1, {3, 3, 6, 5}},
     {"padding beyond the kernel", 2, 3, {3, 4}, 1, {3, 2, 4, 3}},
     {"groups", 6, 9, 1, 3, {3, 6, 9, 8}},
@@ -76,6 +79,66 @@ std::array<Tensor<double>, 3> passes(const Case& c, ConvAlgorithm algorithm, con
 
 }  // namespace
 
+TEST_CASE("Winograd's tiles cover each pixel of a plane once", "[conv2d][winograd]") {
+  for (Index height = 1; height < 14; ++height) {
+    for (Index width = 1; width < 14; ++width) {
+      for (const int largest : {2, 4}) {
+        for (const Index together : {1, 2, 3, 8, 200}) {
+          INFO(height << "x" << width << ", " << largest << ", " << together);
+          std::vector<int> covered(static_cast<std::size_t>(height * width));
+          const auto tiles = kernels::winograd_tiles_in_groups({height, width}, largest, together);
+          for (std::size_t t = 0; t < tiles.size(); ++t) {
+            const auto& tile = tiles[t];
+            CHECK(tile.has_extents_of(tiles[t - t % static_cast<std::size_t>(together)]));
+            CHECK(std::max(tile.height, tile.width) <= largest);
+            CHECK(std::ssize(tile.positions()) == (tile.height + 2) * (tile.width + 2));
+            for (Index i = tile.row; i < std::min(height, tile.row + tile.height); ++i) {
+              for (Index j = tile.column; j < std::min(width, tile.column + tile.width); ++j) {
+                ++covered[static_cast<std::size_t>(i * width + j)];
+              }
+            }
+          }
+          CHECK(std::ranges::all_of(covered, [](int times) { return times == 1; }));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("Winograd multiplies as often as its tiles have positions", "[conv2d][winograd]") {
+  // 14: three tiles of 4 pixels and one of 2, 22 points; 7: two of 4, 12 points; 3: two of 2, 8 points.
+  CHECK(kernels::winograd_multiplications({14, 7}) == 22 * 12);
+  CHECK(kernels::winograd_multiplications({14, 3}) == 22 * 8);
+  CHECK(kernels::winograd_multiplications({14, 7}, 2) == 28 * 16);
+  for (const Pair plane : {Pair(14, 7), Pair(3, 9), Pair(5, 2)}) {
+    Index positions = 0;
+    for (const auto& tile : kernels::winograd_tiles(plane)) positions += std::ssize(tile.positions());
+    CHECK(positions == kernels::winograd_multiplications(plane));
+  }
+}
+
+TEST_CASE("Winograd's tiles of a batch are those of its blocks, in parts of as many positions", "[conv2d][winograd]") {
+  const Pair plane{14, 9};  // 4 x 3 tiles: 3 x 2 of 4x4, 3 of 4x2, 2 of 2x4, one of 2x2
+  const Index blocks = 5, parts = 4;
+  const kernels::WinogradTilesOfBatch tiles(plane, 4, blocks);
+  REQUIRE(tiles.count() == 60);
+  std::vector<int> covered(static_cast<std::size_t>(blocks * plane.height * plane.width));
+  CHECK(tiles.first_of_part(0, parts) == 0);
+  CHECK(tiles.first_of_part(parts, parts) == tiles.count());
+  for (Index part = 0; part < parts; ++part) {
+    Index positions = 0;
+    for (Index t = tiles.first_of_part(part, parts); t < tiles.first_of_part(part + 1, parts); ++t) {
+      const auto [block, tile] = tiles[t];
+      ++covered[static_cast<std::size_t>((block * plane.height + tile.row) * plane.width + tile.column)];
+      positions += std::ssize(tile.positions());
+      if (t > 0) CHECK(std::ssize(tiles[t - 1].tile.positions()) >= std::ssize(tile.positions()));
+    }
+    // A quarter of 5 (6 36 + 5 24 + 16) is 440; a part may begin and end within a tile.
+    CHECK(std::abs(positions - 440) <= 36);
+  }
+  CHECK(std::ranges::count(covered, 1) == 60);
+}
+
 TEST_CASE("Winograd agrees with the direct algorithm in every pass", "[conv2d][winograd]") {
   for (const Case& c : cases) {
     INFO(c.what);
@@ -108,11 +171,12 @@ TEST_CASE("Winograd has the gradients of its definition", "[conv2d][winograd][gr
 }
 
 TEST_CASE("Winograd's rounding error in float is less than four times that of the direct algorithm", "[conv2d][winograd]") {
-  const std::vector<Case> shapes{{"10->20", 10, 20, 0, 1, {19, 10, 30, 30}},       {"30->40", 30, 40, 1, 1, {19, 30, 14, 14}},
-                                 {"64->32", 64, 32, 1, 1, {19, 64, 8, 8}},         {"odd plane", 16, 10, 1, 1, {19, 16, 13, 11}},
-                                 {"2x2 tiles", 20, 30, 0, 1, {19, 20, 5, 5}},      {"few channels", 3, 16, 1, 1, {19, 3, 32, 32}},
-                                 {"whole batch", 130, 120, 1, 1, {35, 130, 4, 4}}, {"many tiles", 4, 16, 1, 1, {19, 4, 120, 118}},
-                                 {"few tiles", 64, 64, 1, 1, {17, 64, 8, 8}}};
+  const std::vector<Case> shapes{
+      {"10->20", 10, 20, 0, 1, {19, 10, 30, 30}},     {"30->40", 30, 40, 1, 1, {19, 30, 14, 14}},
+      {"64->32", 64, 32, 1, 1, {19, 64, 8, 8}},       {"odd plane", 16, 10, 1, 1, {19, 16, 13, 11}},
+      {"2x2 tiles", 20, 30, 0, 1, {19, 20, 5, 5}},    {"all extents of tiles", 20, 30, 1, 1, {19, 20, 6, 5}},
+      {"few channels", 3, 16, 1, 1, {19, 3, 32, 32}}, {"whole batch", 130, 120, 1, 1, {35, 130, 4, 4}},
+      {"many tiles", 4, 16, 1, 1, {19, 4, 120, 118}}, {"few tiles", 64, 64, 1, 1, {17, 64, 8, 8}}};
   for (const Case& c : shapes) {
     INFO(c.what);
     const auto weights = make<float>(c, ConvAlgorithm::direct);
@@ -164,7 +228,7 @@ TEST_CASE("Winograd for a whole batch computes what it does block by block", "[c
       BlockSchedule schedule(from.blocks());
       schedule.each_part(kernels::WinogradCorrelation<double>(problem), from, by_blocks);
       schedule.run();
-      kernels::conv_winograd_batch(problem, from, at_once);
+      kernels::WinogradBatch<double>(problem, from, at_once).run();
       // Where the two take tiles of different sizes, another rounding.
       CHECK(test::max_relative_difference(at_once.to_tensor(), by_blocks.to_tensor()) < 1e-13);
       CHECK(test::border_is_zero(at_once));

@@ -250,9 +250,10 @@ NORMNET_INLINE void transpose_squares(Pack<T>* rows) {
 }  // namespace pack_detail
 #endif
 
-/// Lane l of row r becomes lane r of row l; or, in runs of several lanes, run l of row r becomes run r of row l.
+/// Lane l of row r becomes lane r of row l, for as many rows as lanes; or, in runs of several lanes, run l of row r becomes run r of
+/// row l, for as many rows as runs.
 template <int Run = 1, class T>
-NORMNET_INLINE void transpose(Pack<T> (&rows)[Pack<T>::lanes / Run]) {
+NORMNET_INLINE void transpose(Pack<T>* rows) {
   constexpr int size = Pack<T>::lanes / Run;
 #if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
   for (int r = 0; r < size; ++r) {

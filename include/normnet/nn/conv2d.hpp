@@ -115,7 +115,7 @@ class Conv2d final : public BlockLayer<T> {
     schedule.then([&] {
       T* const dweight = weight_.grad.data();
       switch (algorithm(x.shape(), ConvPass::weight_gradient)) {
-        case ConvAlgorithm::winograd: kernels::conv_winograd_weight_gradient(conv_, x, dy, dweight); break;
+        case ConvAlgorithm::winograd: kernels::WinogradWeightGradient<T>(conv_, x, dy).add_to(dweight); break;
         case ConvAlgorithm::im2col: kernels::conv_im2col_weight_gradient(conv_, x, dy, dweight); break;
         default: kernels::conv_direct_weight_gradient(conv_, x, dy, dweight);
       }
@@ -181,7 +181,7 @@ class Conv2d final : public BlockLayer<T> {
 
   static void schedule_winograd(kernels::WinogradProblem<T> problem, const Batch<T>& x, Batch<T>& y, BlockSchedule& schedule) {
     if (kernels::winograd_takes_batch(problem, x.blocks())) {
-      schedule.then([&x, &y, problem = std::move(problem)] { kernels::conv_winograd_batch(problem, x, y); });
+      schedule.then([&x, &y, problem = std::move(problem)] { kernels::WinogradBatch<T>(problem, x, y).run(); });
     } else {
       schedule.each_part(kernels::WinogradCorrelation<T>(std::move(problem)), x, y);
     }

@@ -3,6 +3,7 @@
 
 #include <normnet/core/pack.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
+#include <normnet/nn/kernels/winograd_tiles.hpp>
 #include <normnet/nn/kernels/winograd_transforms.hpp>
 
 #include <algorithm>
@@ -41,10 +42,10 @@ inline Index multiplications_inside(const ConvGeometry& conv, Pair input) {
 ///
 ///     bench_convolutions --algorithm direct|winograd --kernel 3 --threads 1
 ///
-/// for planes of 3x3 to 32x32 and 3 to 256 channels, with 16 and with 32 registers. A multiplication costs Winograd 0.9 times what it
-/// costs the direct algorithm, and the transforms of a channel take as long as multiplications with six others; in the gradient of the
-/// weight, whose output channels are filled up to half packs, as much as a direct one, and as long as with eight others. The direct
-/// algorithm leaves out what would read the border, except in the gradient of the weight.
+/// for planes of 3x3 to 32x32 and 3 to 128 channels, with 16 and with 32 registers. A multiplication costs Winograd 1.2 times what it
+/// costs the direct algorithm, and the transforms of a channel take as long as multiplications with three others; in the gradient of the
+/// weight, whose output channels are filled up to half packs, 1.3 times, and as long as with eight others. The direct algorithm leaves
+/// out what would read the border, except in the gradient of the weight.
 ///
 /// Few channels to many are bound by writing them to memory, which the direct algorithm does in a better order. In double it is
 /// always taken, for its smaller rounding error. The matrix product of im2col is the fastest nowhere.
@@ -60,10 +61,10 @@ ConvAlgorithm fastest_algorithm(const ConvGeometry& conv, Pair input, ConvPass p
   const double direct = static_cast<double>(multiplications * inputs * outputs);
   constexpr Index half_pack = Pack<T>::lanes / 2;
   const Index filled = weight_gradient ? (outputs + half_pack - 1) / half_pack * half_pack : outputs;
-  const Index positions = weight_gradient ? winograd_multiplications(winograd_gradient_tile(output), output)
+  const Index positions = weight_gradient ? winograd_multiplications(output, largest_winograd_gradient_tile(output))
                                           : winograd_multiplications(input_gradient ? input : output);
-  const double winograd = (weight_gradient ? 1.0 : 0.9) *
-                          static_cast<double>(positions * (inputs * filled + (weight_gradient ? 8 : 6) * (inputs + filled)));
+  const double winograd = (weight_gradient ? 1.3 : 1.2) *
+                          static_cast<double>(positions * (inputs * filled + (weight_gradient ? 8 : 3) * (inputs + filled)));
   return winograd < direct ? ConvAlgorithm::winograd : ConvAlgorithm::direct;
 }
 

@@ -5,6 +5,9 @@
 #include <normnet/nn/kernels/winograd_steps.hpp>
 
 #include <algorithm>
+#include <cstddef>
+#include <span>
+#include <vector>
 
 // The transformed weights of many channels overflow the second-level cache: 38 MB for 512 to 512. Block by block, on small planes,
 // a few products follow each weight that is fetched. Here all tiles of the batch are transformed first; then each position is one
@@ -17,30 +20,31 @@ namespace normnet::inline NORMNET_ABI::kernels {
 template <class T>
 bool winograd_takes_batch(const WinogradProblem<T>& problem, Index blocks) {
   constexpr Index cache_bytes = 1024 * 1024;
-  const int size = fastest_winograd_tile(problem.plane);
-  const Index tiles = WinogradGrid{size, problem.plane.height, problem.plane.width, problem.origin}.tiles();
-  const Index pairs = problem.inputs * problem.outputs, positions = (size + 2) * (size + 2);
+  const std::vector<WinogradTile> all = winograd_tiles(problem.plane);
+  const Index tiles = static_cast<Index>(all.size()), positions = std::ssize(all.front().positions());
+  const Index pairs = problem.inputs * problem.outputs;
   if (positions * pairs * static_cast<Index>(sizeof(T)) < cache_bytes) return false;
   return (blocks - 1) * pairs > 2 * blocks * tiles * (problem.inputs + problem.outputs) * Pack<T>::lanes;
 }
 
-/// Such a convolution, with tiles of M x M pixels.
-template <class T, int M>
+/// y by the way that winograd_takes_batch() is about. All tiles of the plane have the extents of the first.
+template <class T>
 class WinogradBatch {
  public:
   WinogradBatch(const WinogradProblem<T>& problem, const Batch<T>& x, Batch<T>& y)
       : problem_(problem),
         x_(x),
         y_(y),
-        grid_{M, problem.plane.height, problem.plane.width, problem.origin},
-        groups_of_tiles_((x.blocks() * grid_.tiles() + tiles - 1) / tiles),
+        tiles_(winograd_tiles_in_groups(problem.plane, 4, problem.plane.height * problem.plane.width)),
+        groups_of_tiles_((x.blocks() * tiles_of_block() + tiles - 1) / tiles),
         register_tiles_((problem.outputs + channels - 1) / channels),
         layout_{tiles, problem.inputs, (groups_of_tiles_ * problem.inputs * tiles) | 1, tiles, problem.inputs * tiles} {}
 
   void run() const {
-    Pack<T>* const values = shared_scratch<T>(positions * (layout_.position_stride + product_stride() + weight_packs()));
-    Pack<T>* const products = values + positions * layout_.position_stride;
-    T* const weights = reinterpret_cast<T*>(products + positions * product_stride());
+    constexpr Index all = winograd_positions;
+    Pack<T>* const values = shared_scratch<T>(all * (layout_.position_stride + product_stride() + weight_packs()));
+    Pack<T>* const products = values + all * layout_.position_stride;
+    T* const weights = reinterpret_cast<T*>(products + all * product_stride());
     for (Index g = 0; g < problem_.groups; ++g) {
       transform_weights(g, weights);
       transform_inputs(g, values);
@@ -52,10 +56,11 @@ class WinogradBatch {
  private:
   // Of a register tile.
   static constexpr int channels = simd_registers >= 32 ? 6 : 4, tiles = simd_registers >= 32 ? 4 : 3;
-  static constexpr Index positions = winograd_positions<M>;
   static constexpr Index channels_at_once = 16;  // that a thread transforms
   // Input channels whose transformed pixels stay in the first-level cache while they meet all weights.
   static constexpr Index inputs_at_once = 24 * 1024 / (tiles * static_cast<Index>(sizeof(Pack<T>)));
+
+  Index tiles_of_block() const { return static_cast<Index>(tiles_.size()); }
 
   // Weights lie as [position][register tile][input channel][channel of the register tile], products as [position][group of
   // tiles][register tile][channel of the register tile][tile of the group]. Positions stand an odd number of packs apart, so that
@@ -70,29 +75,31 @@ class WinogradBatch {
 
   void transform_weights(Index g, T* weights) const {
     parallel_for_2d(register_tiles_, problem_.inputs, channels * 4, [&](Index t, Index c) {
-      winograd_transform_weights<M>(problem_, g, c, first_channel(t), channels, weights + (t * problem_.inputs + c) * channels,
-                                    weight_stride());
+      winograd_transform_weights(problem_, g, c, first_channel(t), channels, tiles_.front(),
+                                 weights + (t * problem_.inputs + c) * channels, weight_stride());
     });
   }
 
   void transform_inputs(Index g, Pack<T>* values) const {
-    const Index of_block = grid_.tiles(), shares = (problem_.inputs + channels_at_once - 1) / channels_at_once;
-    parallel_for_2d(x_.blocks(), shares, of_block * positions * channels_at_once, [&](Index block, Index share) {
-      const Index first = share * channels_at_once, tile = block * of_block;
+    const Index shares = (problem_.inputs + channels_at_once - 1) / channels_at_once;
+    parallel_for_2d(x_.blocks(), shares, tiles_of_block() * winograd_positions * channels_at_once, [&](Index block, Index share) {
+      const Index first = share * channels_at_once, tile = block * tiles_of_block();
       WinogradLayout layout = layout_;
       layout.channels = std::min(channels_at_once, problem_.inputs - first);
-      Pack<T>* const zeros = scratch<T>(x_.width() + winograd_line_packs(grid_));
+      Pack<T>* const zeros = scratch<T>(x_.width() + winograd_line_packs(problem_.plane));
       Pack<T>* const lines = std::fill_n(zeros, x_.width(), Pack<T>(T(0)));
-      winograd_transform<M>(grid_, x_, block, g * problem_.inputs + first, 0, of_block, layout, zeros, lines,
-                            values + tile / tiles * layout.group_stride + first * layout.channel_stride,
-                            static_cast<int>(tile % tiles));
+      winograd_transform(std::span(tiles_), problem_.origin, x_, block, g * problem_.inputs + first, layout, zeros, lines,
+                         values + tile / tiles * layout.group_stride + first * layout.channel_stride,
+                         static_cast<int>(tile % tiles));
     });
   }
 
   void multiply(const T* weights, const Pack<T>* values, Pack<T>* products) const {
     constexpr Index shares = 4;  // of the register tiles of a position
     const Index cost = register_tiles_ * channels * problem_.inputs * groups_of_tiles_ * tiles / shares;
-    parallel_for_2d(positions, shares, cost, [&](Index position, Index share) {
+    const std::span<const int> positions = tiles_.front().positions();
+    parallel_for_2d(std::ssize(positions), shares, cost, [&](Index index, Index share) {
+      const Index position = positions[static_cast<std::size_t>(index)];
       const Index first = register_tiles_ * share / shares, last = register_tiles_ * (share + 1) / shares;
       const T* const weight = weights + position * weight_stride();
       for (Index c = 0; c < problem_.inputs; c += inputs_at_once) {
@@ -110,8 +117,9 @@ class WinogradBatch {
   }
 
   void write_outputs(Index g, Pack<T>* products) const {
-    const Index of_block = grid_.tiles(), count = x_.blocks() * of_block;
-    parallel_for_2d(groups_of_tiles_, register_tiles_, positions * channels * tiles, [&](Index group, Index t) {
+    const Index of_block = tiles_of_block(), count = x_.blocks() * of_block;
+    const auto write = winograd_writer<T>(tiles_.front());
+    parallel_for_2d(groups_of_tiles_, register_tiles_, winograd_positions * channels * tiles, [&](Index group, Index t) {
       const Pack<T>* const product = product_of(products, 0, group, t);
       // Not again what the register tile before writes: another thread may be doing so.
       for (Index o = t * channels - first_channel(t); o < channels; ++o) {
@@ -119,9 +127,9 @@ class WinogradBatch {
         const T shift = problem_.bias == nullptr ? T(0) : problem_.bias[channel];
         const auto after = problem_.after.of_channel(channel);
         for (Index p = 0; p < std::min<Index>(tiles, count - group * tiles); ++p) {
-          const Index tile = group * tiles + p;
-          winograd_write_tile<M>(product + o * tiles + p, product_stride(), shift, after,
-                                 winograd_target<M>(grid_, tile % of_block, y_, tile / of_block, channel));
+          const Index index = group * tiles + p;
+          const WinogradTile& tile = tiles_[static_cast<std::size_t>(index % of_block)];
+          write(product + o * tiles + p, product_stride(), shift, after, winograd_target(tile, y_, index / of_block, channel));
         }
       }
     });
@@ -134,15 +142,9 @@ class WinogradBatch {
   const WinogradProblem<T>& problem_;
   const Batch<T>& x_;
   Batch<T>& y_;
-  WinogradGrid grid_;
+  std::vector<WinogradTile> tiles_;  // of a block
   Index groups_of_tiles_, register_tiles_;
   WinogradLayout layout_;  // of the transformed inputs: [position][group of tiles][channel][tile of the group]
 };
-
-/// y by the way that winograd_takes_batch() is about.
-template <class T>
-void conv_winograd_batch(const WinogradProblem<T>& problem, const Batch<T>& x, Batch<T>& y) {
-  with_winograd_tile(fastest_winograd_tile(problem.plane), [&](auto size) { WinogradBatch<T, size()>(problem, x, y).run(); });
-}
 
 }  // namespace normnet::inline NORMNET_ABI::kernels

@@ -4,11 +4,13 @@
 #include <normnet/core/batch.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
 #include <normnet/nn/kernels/pointwise.hpp>
+#include <normnet/nn/kernels/winograd_tiles.hpp>
 #include <normnet/nn/kernels/winograd_transforms.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <span>
 #include <utility>
 
 namespace normnet::inline NORMNET_ABI::kernels {
@@ -71,12 +73,13 @@ WinogradProblem<T> winograd_input_gradient(const ConvGeometry& conv, Pair input,
 inline constexpr int most_winograd_channels = 10;
 
 /// Transforms the weights of an input channel and of `channels` output channels, at most most_winograd_channels, that begin with
-/// first_output; one below zero counts as zero. target[position * position_stride + o] is that of output channel first_output + o.
-template <int M, class T>
+/// first_output; one below zero counts as zero. target[position * position_stride + o] is that of output channel first_output + o, at
+/// the positions of the tile.
+template <class T>
 void winograd_transform_weights(const WinogradProblem<T>& problem, Index group, Index input, Index first_output, Index channels,
-                                T* target, Index position_stride) {
+                                const WinogradTile& tile, T* target, Index position_stride) {
   constexpr Index lanes = Pack<double>::lanes;
-  std::array<std::array<T, (most_winograd_channels + lanes - 1) / lanes * lanes>, winograd_positions<M>> u;
+  std::array<std::array<T, (most_winograd_channels + lanes - 1) / lanes * lanes>, winograd_positions> u;
   for (Index first = 0; first < channels; first += lanes) {
     std::array<Pack<double>, 9> g;
     g.fill(Pack<double>(0.0));
@@ -84,11 +87,13 @@ void winograd_transform_weights(const WinogradProblem<T>& problem, Index group, 
       const std::array<T, 9> of_channel = problem.taps(group, std::max<Index>(0, first_output + o), input);
       for (std::size_t k = 0; k < 9; ++k) g[k].set(static_cast<int>(o - first), static_cast<double>(of_channel[k]));
     }
-    const auto transformed = winograd_weight<M>(g);
+    const auto transformed = winograd_weight(g);
     for (std::size_t i = 0; i < u.size(); ++i) narrow(transformed[i], u[i].data() + first);
   }
   // Positions are far apart, and with many channels in the same sets of the cache: all channels of one go together.
-  for (std::size_t i = 0; i < u.size(); ++i) std::copy_n(u[i].data(), channels, target + static_cast<Index>(i) * position_stride);
+  for (const int position : tile.positions()) {
+    std::copy_n(u[static_cast<std::size_t>(position)].data(), channels, target + position * position_stride);
+  }
 }
 
 /// How the transformed inputs of tiles lie in memory, in packs. A group has as many tiles as a register tile covers; they stand
@@ -99,70 +104,111 @@ struct WinogradLayout {
   Index position_stride, channel_stride, group_stride;
 
   /// [group of tiles][channel][position][tile of the group]: what a tile's channel is transformed to is written in one go.
-  static WinogradLayout by_group(int tiles, Index channels, Index positions) {
+  static WinogradLayout by_group(int tiles, Index channels) {
     // An odd number of packs: powers of two would put a position of all channels into one set of the cache.
-    const Index channel_stride = (positions * tiles) | 1;
+    const Index channel_stride = (winograd_positions * tiles) | 1;
     return {tiles, channels, tiles, channel_stride, channels * channel_stride};
   }
 };
 
-/// The room that winograd_transform() needs for the columns of a row of tiles: [column][M + 2].
-inline Index winograd_line_packs(const WinogradGrid& grid) { return (grid.size + 2) * (grid.columns() * grid.size + 2); }
+/// The room that winograd_transform() needs for the columns of a row of tiles, [column][point], in planes of that width.
+inline Index winograd_line_packs(Pair plane) { return WinogradPoints::count * (plane.width + 5); }
 
-/// Transforms the input of tiles [first, last), channel by channel, so that pixels are read one after the other; the first becomes
-/// tile `first_in_group` of the group at v. The columns of pixels are transformed first, once for neighbouring tiles that share
-/// them, into `lines`: room for winograd_line_packs(). What lies outside of x is zero without being read; `zeros` is a row of such
-/// pixels.
-template <int M, class T>
-NORMNET_NOINLINE void winograd_transform(const WinogradGrid& grid, const Batch<T>& x, Index block, Index first_channel,
-                                         Index first, Index last, const WinogradLayout& layout, const Pack<T>* zeros,
-                                         Pack<T>* lines, Pack<T>* v, int first_in_group = 0) {
-  constexpr std::size_t n = M + 2;
-  const Index columns = grid.columns(), stride = layout.position_stride;
-  for (Index c = 0; c < layout.channels; ++c) {
-    Pack<T>* group = v + c * layout.channel_stride;
-    int in_group = first_in_group;
-    for (Index tile = first; tile < last;) {
-      const Index i = tile / columns, begin = tile % columns, end = std::min(columns, begin + last - tile);
-      const Pack<T>* row[n];
-      for (std::size_t k = 0; k < n; ++k) {
-        const Index y = grid.origin.height + i * M + static_cast<Index>(k);
-        row[k] = y >= 0 && y < x.height() ? x.row(block, first_channel + c, y) : zeros;
+/// The pixels that neighbouring tiles in a row read, in a channel.
+template <class T>
+struct WinogradPixels {
+  std::array<const Pack<T>*, WinogradPoints::count> row;  // at column 0 of the input; as many as tiles have points in a column
+  std::array<Index, WinogradPoints::count> to_next;       // what is added to it for the next channel
+  // Columns [left, right), of which those inside of the input are [inside, outside).
+  Index left, inside, outside, right;
+
+  /// `zeros`: what is read where a row is outside of the input.
+  WinogradPixels(const WinogradTile& first, Index count, Pair origin, const Batch<T>& x, Index block, Index channel,
+                 const Pack<T>* zeros)
+      : left(origin.width + first.column),
+        inside(std::max<Index>(left, 0)),
+        outside(std::min(left + count * first.width + 2, x.width())),
+        right(left + count * first.width + 2) {
+    for (Index k = 0; k < first.height + 2; ++k) {
+      const Index y = origin.height + first.row + k;
+      const bool is_inside = y >= 0 && y < x.height();
+      row[static_cast<std::size_t>(k)] = is_inside ? x.row(block, channel, y) : zeros;
+      to_next[static_cast<std::size_t>(k)] = is_inside ? x.channel_stride() : 0;
+    }
+  }
+};
+
+/// Transforms the input of `count` neighbouring tiles of M x N pixels, channel by channel; the first becomes tile `first_in_group` of the
+/// group at v. The columns of pixels are transformed first, once for the tiles that share them, into `lines`.
+template <int M, int N, class T>
+NORMNET_NOINLINE void winograd_transform_row(WinogradPixels<T> pixels, Index count, const WinogradLayout& layout, Pack<T>* lines,
+                                             Pack<T>* v, int first_in_group) {
+  constexpr std::size_t m = M + 2, n = N + 2;
+  const Index stride = layout.position_stride;
+  for (Index c = 0; c < layout.channels; ++c, v += layout.channel_stride) {
+    const Pack<T>* row[m];
+#pragma GCC unroll 6
+    for (std::size_t k = 0; k < m; ++k) {
+      row[k] = pixels.row[k];
+      pixels.row[k] += pixels.to_next[k];
+    }
+    Pack<T>* line = std::fill_n(lines, (pixels.inside - pixels.left) * static_cast<Index>(m), Pack<T>(T(0)));
+    for (Index j = pixels.inside; j < pixels.outside; ++j, line += m) {
+      std::array<Pack<T>, m> d;
+#pragma GCC unroll 6
+      for (std::size_t k = 0; k < m; ++k) {
+        d[k] = row[k][j];
+        prefetch(row[k] + j + pixels.to_next[k]);
       }
-      // The pixels of these tiles, and which of them are inside.
-      const Index left = grid.origin.width + begin * M, right = left + (end - begin) * M + 2;
-      const Index inside = std::max<Index>(left, 0), outside = std::min(right, x.width());
-      Pack<T>* line = std::fill_n(lines, (inside - left) * static_cast<Index>(n), Pack<T>(T(0)));
-      for (Index j = inside; j < outside; ++j, line += n) {
+      d = Winograd<M>::input(d);
+#pragma GCC unroll 6
+      for (std::size_t k = 0; k < m; ++k) line[k] = d[k];
+    }
+    std::fill_n(line, (pixels.right - pixels.outside) * static_cast<Index>(m), Pack<T>(T(0)));
+    line = lines;
+    Pack<T>* group = v;
+    int in_group = first_in_group;
+    for (Index tile = 0; tile < count; ++tile, line += m * N) {
+      Pack<T>* target = group + in_group;
+#pragma GCC unroll 6
+      for (std::size_t k = 0; k < m; ++k) {
         std::array<Pack<T>, n> d;
 #pragma GCC unroll 6
-        for (std::size_t k = 0; k < n; ++k) {
-          d[k] = row[k][j];
-          prefetch(row[k] + j + x.channel_stride());
-        }
-        d = Winograd<M>::input(d);
+        for (std::size_t l = 0; l < n; ++l) d[l] = line[l * m + k];
+        d = Winograd<N>::input(d);
 #pragma GCC unroll 6
-        for (std::size_t k = 0; k < n; ++k) line[k] = d[k];
+        for (std::size_t l = 0; l < n; ++l) {
+          *target = d[l];
+          target += winograd_step(M, N, k, l) * stride;
+        }
       }
-      std::fill_n(line, (right - outside) * static_cast<Index>(n), Pack<T>(T(0)));
-      line = lines;
-      for (Index j = begin; j < end; ++j, ++tile, line += n * M) {
-        Pack<T>* target = group + in_group;
-#pragma GCC unroll 6
-        for (std::size_t k = 0; k < n; ++k) {
-          std::array<Pack<T>, n> d;
-#pragma GCC unroll 6
-          for (std::size_t l = 0; l < n; ++l) d[l] = line[l * n + k];
-          d = Winograd<M>::input(d);
-#pragma GCC unroll 6
-          for (std::size_t l = 0; l < n; ++l, target += stride) *target = d[l];
-        }
-        if (++in_group == layout.tiles) {
-          in_group = 0;
-          group += layout.group_stride;
-        }
+      if (++in_group == layout.tiles) {
+        in_group = 0;
+        group += layout.group_stride;
       }
     }
+  }
+}
+
+/// Transforms the input of tiles; the first becomes tile `first_in_group` of the group at v. What lies outside of x is zero
+/// without being read; `zeros` is a row of such pixels, and `lines` room for winograd_line_packs(). `origin`: the input pixel that tap
+/// (0, 0) of output pixel (0, 0) reads.
+template <class T>
+void winograd_transform(std::span<const WinogradTile> tiles, Pair origin, const Batch<T>& x, Index block, Index first_channel,
+                        const WinogradLayout& layout, const Pack<T>* zeros, Pack<T>* lines, Pack<T>* v, int first_in_group = 0) {
+  for (std::size_t first = 0, end; first < tiles.size(); first = end) {
+    for (end = first + 1; end < tiles.size() && tiles[end - 1].is_left_of(tiles[end]); ++end) {
+    }
+    const WinogradTile& tile = tiles[first];
+    const Index count = static_cast<Index>(end - first), place = first_in_group + static_cast<Index>(first);
+    const WinogradPixels<T> pixels(tile, count, origin, x, block, first_channel, zeros);
+    Pack<T>* const group = v + place / layout.tiles * layout.group_stride;
+    const int in_group = static_cast<int>(place % layout.tiles);
+    with_winograd_extent(tile.height, [&](auto height) {
+      with_winograd_extent(tile.width, [&](auto width) {
+        winograd_transform_row<height(), width()>(pixels, count, layout, lines, group, in_group);
+      });
+    });
   }
 }
 
@@ -205,42 +251,53 @@ struct WinogradTarget {
 };
 
 /// That of a tile in a channel of a block.
-template <int M, class T>
-WinogradTarget<T> winograd_target(const WinogradGrid& grid, Index tile, Batch<T>& y, Index block, Index channel) {
-  const Index i = M * (tile / grid.columns()), j = M * (tile % grid.columns());
-  return {y.row(block, channel, i) + j, y.row_stride(), std::min<Index>(M, grid.height - i), std::min<Index>(M, grid.width - j)};
+template <class T>
+WinogradTarget<T> winograd_target(const WinogradTile& tile, Batch<T>& y, Index block, Index channel) {
+  return {y.row(block, channel, tile.row) + tile.column, y.row_stride(), std::min(tile.height, y.height() - tile.row),
+          std::min(tile.width, y.width() - tile.column)};
 }
 
-/// Writes what a tile comes to in one channel: after(A^T m A + shift), where m at position i is product[i * position_stride]. A
-/// function of its own, as the product is.
-template <int M, class T>
+/// Writes what a tile of M x N pixels comes to in one channel: after(A^T m A + shift), where m at position i is
+/// product[i * position_stride]. A function of its own, as the product is.
+template <int M, int N, class T>
 NORMNET_NOINLINE void winograd_write_tile(const Pack<T>* product, Index position_stride, T shift,
                                           const typename Pointwise<T>::OfChannel& after, const WinogradTarget<T>& target) {
-  constexpr std::size_t n = M + 2, m = M;
-  std::array<std::array<Pack<T>, n>, m> half;
+  constexpr std::size_t points = N + 2, n = N;
+  std::array<std::array<Pack<T>, points>, M> half;
 #pragma GCC unroll 6
-  for (std::size_t l = 0; l < n; ++l) {
-    std::array<Pack<T>, n> column;
+  for (std::size_t l = 0; l < points; ++l) {
+    std::array<Pack<T>, M + 2> column;
 #pragma GCC unroll 6
-    for (std::size_t k = 0; k < n; ++k) column[k] = product[static_cast<Index>(n * k + l) * position_stride];
+    for (std::size_t k = 0; k < M + 2; ++k) {
+      const Index i = winograd_point(M, static_cast<Index>(k)), j = winograd_point(N, static_cast<Index>(l));
+      column[k] = product[(WinogradPoints::count * i + j) * position_stride];
+    }
     const auto result = Winograd<M>::output(column);
 #pragma GCC unroll 4
-    for (std::size_t k = 0; k < m; ++k) half[k][l] = result[k];
+    for (std::size_t k = 0; k < M; ++k) half[k][l] = result[k];
   }
   Pack<T>* row = target.pixel;
   for (std::size_t k = 0; k < static_cast<std::size_t>(target.rows); ++k, row += target.row_stride) {
-    const auto result = Winograd<M>::output(half[k]);
-    Pack<T> values[m];
+    const auto result = Winograd<N>::output(half[k]);
+    Pack<T> values[n];
 #pragma GCC unroll 4
-    for (std::size_t l = 0; l < m; ++l) values[l] = result[l] + Pack<T>(shift);
+    for (std::size_t l = 0; l < n; ++l) values[l] = result[l] + Pack<T>(shift);
     after.apply(values);
-    if (target.columns == M) {
+    if (target.columns == N) {
 #pragma GCC unroll 4
-      for (std::size_t l = 0; l < m; ++l) row[l] = values[l];
+      for (std::size_t l = 0; l < n; ++l) row[l] = values[l];
     } else {
       std::copy_n(values, target.columns, row);
     }
   }
+}
+
+/// That function for the extents of a tile.
+template <class T>
+auto winograd_writer(const WinogradTile& tile) {
+  return with_winograd_extent(tile.height, [&](auto height) {
+    return with_winograd_extent(tile.width, [&](auto width) { return &winograd_write_tile<height(), width(), T>; });
+  });
 }
 
 }  // namespace normnet::inline NORMNET_ABI::kernels

@@ -1,4 +1,4 @@
-// Winograd's minimal filtering of 3x3 kernels: its transforms in one dimension, and the tiles of a plane.
+// Winograd's minimal filtering of 3x3 kernels: its transforms.
 #pragma once
 
 #include <normnet/core/pack.hpp>
@@ -9,17 +9,21 @@
 #include <cstddef>
 #include <type_traits>
 
-// M x M neighbouring pixels of a 3x3 correlation read the same (M + 2) x (M + 2) pixels d. Instead of 9 M^2 multiplications for
-// each pair of channels, (M + 2)^2 do: 16 instead of 36 for M = 2, 36 instead of 144 for M = 4.
+// M neighbouring pixels of a correlation with 3 weights read the same M + 2 pixels d. Instead of 3 M multiplications, M + 2 do: 4
+// instead of 6 for M = 2, 6 instead of 12 for M = 4. In two directions, with tiles of M x N pixels, (M + 2) (N + 2) positions have a
+// multiplication each, for each pair of channels:
 //
 //     y  = A^T [ sum over c of (G g G^T) . (B^T d B) ] A                           . : element by element, at each position
 //     dg = G^T [ sum over tiles of (A dy A^T) . (B^T d B) ] G
 //
 // The matrices evaluate polynomials at points and interpolate them: Lavin and Gray, "Fast algorithms for convolutional neural
-// networks" (2015, https://arxiv.org/abs/1509.09308). M = 2 has the points 0, 1, -1 and infinity; M = 4 has 0, 3/4, -3/4, 3/2,
-// -3/2 and infinity. The usual 0, 1, -1, 2, -2 round worse, for their powers are larger (Barabasz, Anderson, Soodhalter and Gregg,
-// "Error analysis and improving the accuracy of Winograd convolution for deep neural networks", 2020,
-// https://doi.org/10.1145/3412380); with these, the tests hold the error below four times that of the direct algorithm.
+// networks" (2015, https://arxiv.org/abs/1509.09308). M = 4 has the points 0, 3/4, -3/4, 3/2, -3/2 and infinity. The usual 0, 1, -1, 2,
+// -2 round worse, for their powers are larger (Barabasz, Anderson, Soodhalter and Gregg, "Error analysis and improving the accuracy
+// of Winograd convolution for deep neural networks", 2020, https://doi.org/10.1145/3412380); with these, the tests hold the error
+// below four times that of the direct algorithm.
+//
+// M = 2 has four of these points, 0, 3/4, -3/4 and infinity, and so scaled that G has the same rows for them: at the edges of a
+// plane, where two pixels or fewer are left, its tiles take what they need of the same transformed weights.
 //
 // In lane layout the transforms of pixels are a few operations on whole packs.
 namespace normnet::inline NORMNET_ABI::kernels {
@@ -39,47 +43,59 @@ NORMNET_INLINE V winograd_constant(double value) {
   }
 }
 
-/// The transforms of one row or column of a tile of M pixels.
+/// The points of the transforms, in this order: 0, a, -a, b, -b and infinity.
+struct WinogradPoints {
+  static constexpr int count = 6;
+  static constexpr double a = 0.75, b = 1.5;
+  static constexpr double a2 = a * a, b2 = b * b, a3 = a2 * a, b3 = b2 * b;
+  // What G has for 0, for a and -a, and for b and -b: one over the product of the differences to the other points.
+  static constexpr double weight_0 = 1 / (a2 * b2), weight_a = 1 / (2 * a2 * (a2 - b2)), weight_b = 1 / (2 * b2 * (b2 - a2));
+};
+
+/// The number of the k-th point of tiles of `extent` pixels, 4 or 2.
+constexpr Index winograd_point(Index extent, Index k) { return extent == 4 || k < 3 ? k : 5; }
+
+/// The positions of a transformed tile of 4x4 pixels: 6 i + j is that of points i and j. Smaller tiles have some of them.
+inline constexpr int winograd_positions = WinogradPoints::count * WinogradPoints::count;
+
+/// That of points k and l of a tile of height x width pixels, and how far behind it the tile's next one is, 0 behind the last.
+constexpr Index winograd_position(Index height, Index width, std::size_t k, std::size_t l) {
+  return WinogradPoints::count * winograd_point(height, static_cast<Index>(k)) + winograd_point(width, static_cast<Index>(l));
+}
+constexpr Index winograd_step(Index height, Index width, std::size_t k, std::size_t l) {
+  const bool ends_row = static_cast<Index>(l) == width + 1, is_last = ends_row && static_cast<Index>(k) == height + 1;
+  const Index next = ends_row ? winograd_position(height, width, k + 1, 0) : winograd_position(height, width, k, l + 1);
+  return is_last ? 0 : next - winograd_position(height, width, k, l);
+}
+
+/// The transforms of M pixels in a row or a column.
 template <int M>
 struct Winograd;
 
 template <>
-struct Winograd<2> {
+struct Winograd<2> : WinogradPoints {
   /// B^T d.
   template <class V>
   NORMNET_INLINE static std::array<V, 4> input(const std::array<V, 4>& d) {
-    return {d[0] - d[2], d[1] + d[2], d[2] - d[1], d[1] - d[3]};
+    const auto number = winograd_constant<V>;
+    const V even = number(a2 - b2) * d[2], odd = number(a * (a2 - b2)) * d[1];
+    return {number(a2 * b2) * d[0] - number(b2) * d[2], even + odd, even - odd, d[3] - number(a2) * d[1]};
   }
   /// A^T m.
   template <class V>
   NORMNET_INLINE static std::array<V, 2> output(const std::array<V, 4>& m) {
-    return {m[0] + (m[1] + m[2]), (m[1] - m[2]) - m[3]};
+    return {m[0] + (m[1] + m[2]), winograd_constant<V>(a) * (m[1] - m[2]) + m[3]};
   }
   /// A dy.
   template <class V>
   NORMNET_INLINE static std::array<V, 4> gradient(const std::array<V, 2>& dy) {
-    return {dy[0], dy[0] + dy[1], dy[0] - dy[1], winograd_constant<V>(0) - dy[1]};
-  }
-  /// G g.
-  template <class V>
-  NORMNET_INLINE static std::array<V, 4> weight(const std::array<V, 3>& g) {
-    const V half = winograd_constant<V>(0.5);
-    return {g[0], half * (g[0] + g[1] + g[2]), half * (g[0] - g[1] + g[2]), g[2]};
-  }
-  /// G^T m.
-  template <class V>
-  NORMNET_INLINE static std::array<V, 3> weight_gradient(const std::array<V, 4>& m) {
-    const V half = winograd_constant<V>(0.5);
-    return {m[0] + half * (m[1] + m[2]), half * (m[1] - m[2]), half * (m[1] + m[2]) + m[3]};
+    const V odd = winograd_constant<V>(a) * dy[1];
+    return {dy[0], dy[0] + odd, dy[0] - odd, dy[1]};
   }
 };
 
 template <>
-struct Winograd<4> {
-  static constexpr double a = 0.75, b = 1.5;  // the points
-  static constexpr double a2 = a * a, b2 = b * b, a3 = a2 * a, b3 = b2 * b;
-  static constexpr double weight_0 = 1 / (a2 * b2), weight_a = 1 / (2 * a2 * (a2 - b2)), weight_b = 1 / (2 * b2 * (b2 - a2));
-
+struct Winograd<4> : WinogradPoints {
   /// B^T d.
   template <class V>
   NORMNET_INLINE static std::array<V, 6> input(const std::array<V, 6>& d) {
@@ -106,6 +122,10 @@ struct Winograd<4> {
     const V even_b = dy[0] + number(b2) * dy[2], odd_b = number(b) * dy[1] + number(b3) * dy[3];
     return {dy[0], even_a + odd_a, even_a - odd_a, even_b + odd_b, even_b - odd_b, dy[3]};
   }
+};
+
+/// The transforms of 3 weights in a row or a column, and of their gradient: the same for all tiles.
+struct WinogradWeights : WinogradPoints {
   /// G g.
   template <class V>
   NORMNET_INLINE static std::array<V, 6> weight(const std::array<V, 3>& g) {
@@ -116,7 +136,7 @@ struct Winograd<4> {
   }
   /// G^T m.
   template <class V>
-  NORMNET_INLINE static std::array<V, 3> weight_gradient(const std::array<V, 6>& m) {
+  NORMNET_INLINE static std::array<V, 3> gradient(const std::array<V, 6>& m) {
     const auto number = winograd_constant<V>;
     const V even_a = number(weight_a) * (m[1] + m[2]), even_b = number(weight_b) * (m[3] + m[4]);
     return {number(weight_0) * m[0] + even_a + even_b,
@@ -125,86 +145,40 @@ struct Winograd<4> {
   }
 };
 
-/// The positions of a transformed tile.
-template <int M>
-inline constexpr Index winograd_positions = (M + 2) * (M + 2);
-
 /// G g G^T of 3x3 weights, position after position.
-template <int M, class V>
-NORMNET_INLINE std::array<V, static_cast<std::size_t>(winograd_positions<M>)> winograd_weight(const std::array<V, 9>& g) {
-  constexpr std::size_t n = M + 2;
+template <class V>
+NORMNET_INLINE std::array<V, winograd_positions> winograd_weight(const std::array<V, 9>& g) {
+  constexpr std::size_t n = WinogradPoints::count;
   std::array<std::array<V, 3>, n> half;  // G g
   for (std::size_t v = 0; v < 3; ++v) {
-    const auto column = Winograd<M>::weight(std::array<V, 3>{g[v], g[3 + v], g[6 + v]});
+    const auto column = WinogradWeights::weight(std::array<V, 3>{g[v], g[3 + v], g[6 + v]});
     for (std::size_t i = 0; i < n; ++i) half[i][v] = column[i];
   }
   std::array<V, n * n> u;
   for (std::size_t i = 0; i < n; ++i) {
-    const auto row = Winograd<M>::weight(half[i]);
+    const auto row = WinogradWeights::weight(half[i]);
     for (std::size_t j = 0; j < n; ++j) u[n * i + j] = row[j];
   }
   return u;
 }
 
 /// G^T m G: the gradient of 3x3 weights from that of the transformed ones.
-template <int M, class V>
-NORMNET_INLINE std::array<V, 9> winograd_weight_gradient(
-    const std::array<V, static_cast<std::size_t>(winograd_positions<M>)>& m) {
-  constexpr std::size_t n = M + 2;
+template <class V>
+NORMNET_INLINE std::array<V, 9> winograd_weight_gradient(const std::array<V, winograd_positions>& m) {
+  constexpr std::size_t n = WinogradPoints::count;
   std::array<std::array<V, n>, 3> half;  // G^T m
   for (std::size_t j = 0; j < n; ++j) {
     std::array<V, n> column;
     for (std::size_t i = 0; i < n; ++i) column[i] = m[n * i + j];
-    const auto result = Winograd<M>::weight_gradient(column);
+    const auto result = WinogradWeights::gradient(column);
     for (std::size_t u = 0; u < 3; ++u) half[u][j] = result[u];
   }
   std::array<V, 9> dg;
   for (std::size_t u = 0; u < 3; ++u) {
-    const auto row = Winograd<M>::weight_gradient(half[u]);
+    const auto row = WinogradWeights::gradient(half[u]);
     std::copy(row.begin(), row.end(), dg.begin() + static_cast<std::ptrdiff_t>(3 * u));
   }
   return dg;
-}
-
-/// An output plane cut into tiles of M x M pixels; those of the last row and column may hang over.
-struct WinogradGrid {
-  int size;             // M
-  Index height, width;  // of the output plane
-  Pair origin;          // the input pixel that tap (0, 0) of output pixel (0, 0) reads
-
-  Index rows() const { return (height + size - 1) / size; }
-  Index columns() const { return (width + size - 1) / size; }
-  Index tiles() const { return rows() * columns(); }
-};
-
-/// Tiles of 4x4 are for planes that hold one: smaller ones gain nothing for the greater rounding error.
-inline bool winograd_tile_fits(int size, Pair plane) { return size == 2 || std::min(plane.height, plane.width) >= size; }
-
-/// The multiplications for each pair of channels, with tiles of that size or of the better one.
-inline Index winograd_multiplications(int size, Pair output) {
-  return WinogradGrid{size, output.height, output.width, 0}.tiles() * (size + 2) * (size + 2);
-}
-inline Index winograd_multiplications(Pair output) {
-  const Index small = winograd_multiplications(2, output);
-  return winograd_tile_fits(4, output) ? std::min(small, winograd_multiplications(4, output)) : small;
-}
-
-/// The size of tiles that multiplies less.
-inline int fastest_winograd_tile(Pair output) {
-  return winograd_multiplications(output) < winograd_multiplications(2, output) ? 4 : 2;
-}
-
-/// The size of tiles in the gradient of the weight. Where one tile of 4x4 covers the plane, sums are so short, and the direct
-/// algorithm rounds so little, that its error would not stay below four times that of the direct one.
-inline int winograd_gradient_tile(Pair output) {
-  return std::max(output.height, output.width) <= 4 ? 2 : fastest_winograd_tile(output);
-}
-
-/// Calls f with std::integral_constant<int, M>.
-template <class F>
-void with_winograd_tile(int size, F&& f) {
-  if (size == 4) return f(std::integral_constant<int, 4>());
-  f(std::integral_constant<int, 2>());
 }
 
 }  // namespace normnet::inline NORMNET_ABI::kernels
