@@ -11,6 +11,7 @@
 #include <normnet/nn/init.hpp>
 
 #include <atomic>
+#include <cmath>
 #include <limits>
 #include <numeric>
 #include <set>
@@ -91,6 +92,18 @@ TEMPLATE_TEST_CASE("Pack calculates lane by lane", "[core]", float, double) {
     expected_sum += a[lane];
   }
   CHECK(sum(a) == expected_sum);
+  // Where neither is greater, the second: the same on every machine, and what is not a number passes max(0, x).
+  const P nan(std::numeric_limits<TestType>::quiet_NaN()), one(TestType(1)), zero(TestType(0)), negative_zero(TestType(-0.0));
+  for (int lane = 0; lane < P::lanes; ++lane) {
+    CHECK(max(nan, one)[lane] == 1);
+    CHECK(min(nan, one)[lane] == 1);
+    CHECK(std::isnan(max(one, nan)[lane]));
+    CHECK(std::isnan(min(one, nan)[lane]));
+    CHECK(std::signbit(max(zero, negative_zero)[lane]));
+    CHECK_FALSE(std::signbit(max(negative_zero, zero)[lane]));
+    CHECK(std::signbit(min(zero, negative_zero)[lane]));
+    CHECK_FALSE(std::signbit(min(negative_zero, zero)[lane]));
+  }
   P many[2 * P::lanes + 3];
   TestType sums_of_many[2 * P::lanes + 3];
   for (int i = 0; i < 2 * P::lanes + 3; ++i) many[i] = map(a, [&](TestType x) { return x * TestType(0.3) + TestType(i); });

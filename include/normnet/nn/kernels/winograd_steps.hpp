@@ -277,17 +277,18 @@ NORMNET_NOINLINE void winograd_write_tile(const Pack<T>* product, Index position
     for (std::size_t k = 0; k < M; ++k) half[k][l] = result[k];
   }
   Pack<T>* row = target.pixel;
-  for (std::size_t k = 0; k < static_cast<std::size_t>(target.rows); ++k, row += target.row_stride) {
+  // Unrolled, so that all of `half` stays in registers.
+#pragma GCC unroll 4
+  for (std::size_t k = 0; k < M; ++k, row += target.row_stride) {
+    if (static_cast<Index>(k) == target.rows) return;
     const auto result = Winograd<N>::output(half[k]);
     Pack<T> values[n];
 #pragma GCC unroll 4
     for (std::size_t l = 0; l < n; ++l) values[l] = result[l] + Pack<T>(shift);
     after.apply(values);
-    if (target.columns == N) {
 #pragma GCC unroll 4
-      for (std::size_t l = 0; l < n; ++l) row[l] = values[l];
-    } else {
-      std::copy_n(values, target.columns, row);
+    for (std::size_t l = 0; l < n; ++l) {
+      if (static_cast<Index>(l) < target.columns) row[l] = values[l];
     }
   }
 }
