@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <string_view>
-#include <type_traits>
 #include <utility>
 
 #if !defined(NORMNET_PLAIN_VECTOR) && (defined(__GNUC__) || defined(__clang__)) && defined(__SSE2__)
@@ -73,7 +72,7 @@ inline constexpr int simd_registers = NORMNET_SIMD_REGISTERS;
 #ifdef NORMNET_X86_VECTOR
 namespace pack_detail {
 
-// a > b ? a : b and a < b ? a : b are one instruction, which compilers do not find in a comparison and a selection of vectors.
+// a > b ? a : b, which is one instruction. Compilers do not find it in a comparison and a selection of vectors.
 template <class Vector>
 NORMNET_INLINE Vector greater(const Vector& a, const Vector& b) {
   constexpr bool is_float = sizeof(a[0]) == 4;
@@ -93,27 +92,6 @@ NORMNET_INLINE Vector greater(const Vector& a, const Vector& b) {
     return Vector(_mm_max_ps(a, b));
   else
     return Vector(_mm_max_pd(a, b));
-#endif
-}
-
-template <class Vector>
-NORMNET_INLINE Vector smaller(const Vector& a, const Vector& b) {
-  constexpr bool is_float = sizeof(a[0]) == 4;
-#if defined(__AVX512F__)
-  if constexpr (is_float)
-    return Vector(_mm512_maskz_min_ps(0xFFFF, a, b));
-  else
-    return Vector(_mm512_maskz_min_pd(0xFF, a, b));
-#elif defined(__AVX__)
-  if constexpr (is_float)
-    return Vector(_mm256_min_ps(a, b));
-  else
-    return Vector(_mm256_min_pd(a, b));
-#else
-  if constexpr (is_float)
-    return Vector(_mm_min_ps(a, b));
-  else
-    return Vector(_mm_min_pd(a, b));
 #endif
 }
 
@@ -177,13 +155,7 @@ struct Pack {
 #endif
   }
   /// The smaller value of each lane, a < b ? a : b; b where one is not a number.
-  NORMNET_INLINE friend Pack min(const Pack& a, const Pack& b) {
-#ifdef NORMNET_X86_VECTOR
-    return Pack(pack_detail::smaller(a.v, b.v));
-#else
-    return select_less(a, b, a, b);
-#endif
-  }
+  NORMNET_INLINE friend Pack min(const Pack& a, const Pack& b) { return select_less(a, b, a, b); }
 
   /// The sum of all lanes, always in the same order of additions.
   NORMNET_INLINE friend T sum(const Pack& a) {
