@@ -268,10 +268,7 @@ NORMNET_NOINLINE void winograd_write_tile(const Pack<T>* product, Index position
   for (std::size_t l = 0; l < points; ++l) {
     std::array<Pack<T>, M + 2> column;
 #pragma GCC unroll 6
-    for (std::size_t k = 0; k < M + 2; ++k) {
-      const Index i = winograd_point(M, static_cast<Index>(k)), j = winograd_point(N, static_cast<Index>(l));
-      column[k] = product[(WinogradPoints::count * i + j) * position_stride];
-    }
+    for (std::size_t k = 0; k < M + 2; ++k) column[k] = product[winograd_position(M, N, k, l) * position_stride];
     const auto result = Winograd<M>::output(column);
 #pragma GCC unroll 4
     for (std::size_t k = 0; k < M; ++k) half[k][l] = result[k];
