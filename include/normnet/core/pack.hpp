@@ -235,11 +235,16 @@ NORMNET_INLINE Pack<T> load(const Pack<T>& memory) {
   return value;
 }
 
-/// Asks for the memory at an address that will be read, or written, a few thousand cycles later. Any address will do, one that
-/// does not exist too.
+/// Asks for the memory at an address that will be read or written a few thousand cycles later; `later`, when what is read meanwhile
+/// needs the first-level cache, so that the second level keeps it. Any address will do, one that does not exist too.
 NORMNET_INLINE void prefetch([[maybe_unused]] const void* address) {
 #if defined(__GNUC__) || defined(__clang__)
   __builtin_prefetch(address);
+#endif
+}
+NORMNET_INLINE void prefetch_later([[maybe_unused]] const void* address) {
+#if defined(__GNUC__) || defined(__clang__)
+  __builtin_prefetch(address, 0, 2);
 #endif
 }
 NORMNET_INLINE void prefetch_for_write([[maybe_unused]] const void* address) {

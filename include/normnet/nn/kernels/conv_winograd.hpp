@@ -3,6 +3,7 @@
 
 #include <normnet/core/scratch.hpp>
 #include <normnet/nn/kernels/register_tiles.hpp>
+#include <normnet/nn/kernels/winograd_read_ahead.hpp>
 #include <normnet/nn/kernels/winograd_steps.hpp>
 
 #include <algorithm>
@@ -115,6 +116,11 @@ class WinogradCorrelation {
     Pack<T>* const lines = std::fill_n(zeros, x.width(), Pack<T>(T(0)));
     Pack<T>* const values = lines + line_packs;
     const auto tiles = std::span(tiles_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first));
+    WinogradReadAhead<T> ahead(x, 0, x.channels(), problem_.origin);  // of the next part
+    for (Index tile = last; tile < std::min(last + tiles_at_once(), count()); ++tile) {
+      ahead.add(tiles_[static_cast<std::size_t>(tile)], block);
+    }
+    ahead.begin(problem_.groups * register_tiles() * groups_of_tiles * std::ssize(tiles.front().positions()));
     const T* weight = weight_.get();
     for (Index g = 0; g < problem_.groups; ++g) {
       winograd_transform(tiles, problem_.origin, x, block, g * problem_.inputs, layout, zeros, lines, values);
@@ -122,7 +128,7 @@ class WinogradCorrelation {
         const Pack<T>* v = values;
         for (std::size_t tile = 0; tile < tiles.size(); tile += Tiles, v += layout.group_stride) {
           compute<Channels, Tiles>(weight, v, layout, y, block, g * problem_.outputs + first_channel(t),
-                                   tiles.subspan(tile, std::min<std::size_t>(Tiles, tiles.size() - tile)));
+                                   tiles.subspan(tile, std::min<std::size_t>(Tiles, tiles.size() - tile)), ahead);
         }
       }
     }
@@ -131,7 +137,7 @@ class WinogradCorrelation {
   // One register tile: the outputs of some tiles, of the same extents, in Channels channels.
   template <int Channels, int Tiles>
   void compute(const T* weight, const Pack<T>* v, const WinogradLayout& layout, Batch<T>& y, Index block, Index channel,
-               std::span<const WinogradTile> tiles) const {
+               std::span<const WinogradTile> tiles, WinogradReadAhead<T>& ahead) const {
     WinogradTarget<T> targets[Tiles];
     for (std::size_t p = 0; p < tiles.size(); ++p) targets[p] = winograd_target(tiles[p], y, block, channel);
     Pack<T> product[winograd_positions][Channels][Tiles];
@@ -139,6 +145,7 @@ class WinogradCorrelation {
     auto next = positions.begin();
     const auto multiply = [&] {
       const Index position = *next++;
+      ahead.turn();
       winograd_product(weight + position * problem_.inputs * Channels, v + position * layout.position_stride,
                        layout.channel_stride, problem_.inputs, product[position]);
     };

@@ -6,6 +6,7 @@
 #include <normnet/core/scratch.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
 #include <normnet/nn/kernels/winograd_gradient_product.hpp>
+#include <normnet/nn/kernels/winograd_read_ahead.hpp>
 #include <normnet/nn/kernels/winograd_steps.hpp>
 
 #include <algorithm>
@@ -200,14 +201,17 @@ class WinogradWeightGradient {
     }
   }
 
+  // The channel of x that is the first of a share.
+  Index first_channel(const WinogradGradientShare& share) const { return share.group * inputs_ + share.first_input; }
+
   // Sets v of a run's tiles: the input channels of a share.
   void transform_pixels(const WinogradGradientShare& share, const Run& run, const WinogradLayout& layout, const Pack<T>* zeros,
                         Pack<T>* lines, Pack<T>* v) const {
     for (std::size_t t = 0; t < run.count;) {
       std::size_t end = t + 1;
       while (end < run.count && run.blocks[end] == run.blocks[t]) ++end;
-      winograd_transform(std::span(run.tiles).subspan(t, end - t), origin_, x_, run.blocks[t],
-                         share.group * inputs_ + share.first_input, layout, zeros, lines, v, static_cast<int>(t));
+      winograd_transform(std::span(run.tiles).subspan(t, end - t), origin_, x_, run.blocks[t], first_channel(share), layout,
+                         zeros, lines, v, static_cast<int>(t));
       t = end;
     }
   }
@@ -233,10 +237,15 @@ class WinogradWeightGradient {
         transform_gradients<most_repeated<T>>(share, tiles, u, u_stride);
       }
       transform_pixels(share, tiles, layout, zeros, lines, v);
+      WinogradReadAhead<T> ahead(x_, first_channel(share), share.inputs, origin_);  // of the next tiles
+      for (Index next = tile + at_once; next < std::min(tile + 2 * at_once, share.last_tile); ++next) {
+        ahead.add(tiles_[next].tile, tiles_[next].block);
+      }
+      ahead.begin(products(share) * std::ssize(tiles.tiles.front().positions()));
       for (const int position : tiles.tiles.front().positions()) {
         Pack<T>* const sum = sums + sum_at(share.group, position, share.first_input, share.first_pack);
         bool& adds = has_sum[static_cast<std::size_t>(position)];
-        multiply(share, u + position * u_stride, v + position * v_stride, static_cast<Index>(tiles.count), sum, adds);
+        multiply(share, u + position * u_stride, v + position * v_stride, static_cast<Index>(tiles.count), sum, adds, ahead);
         adds = true;
       }
     }
@@ -247,14 +256,20 @@ class WinogradWeightGradient {
     }
   }
 
+  // The register tiles at a position.
+  Index products(const WinogradGradientShare& share) const {
+    return ((share.packs + product_.packs - 1) / product_.packs) * ((share.inputs + product_.inputs - 1) / product_.inputs);
+  }
+
   // The products of `count` tiles at one position, in register tiles: the last ones overlap those before.
-  void multiply(const WinogradGradientShare& share, const Pack<T>* u, const Pack<T>* v, Index count, Pack<T>* sum,
-                bool adds) const {
+  void multiply(const WinogradGradientShare& share, const Pack<T>* u, const Pack<T>* v, Index count, Pack<T>* sum, bool adds,
+                WinogradReadAhead<T>& ahead) const {
     const Index sum_stride = winograd_positions * packs_;
     for (Index next_pack = 0; next_pack < share.packs; next_pack += product_.packs) {
       const Index pack = std::max<Index>(0, std::min(next_pack, share.packs - product_.packs));
       for (Index next_input = 0; next_input < share.inputs; next_input += product_.inputs) {
         const Index input = std::max<Index>(0, std::min(next_input, share.inputs - product_.inputs));
+        ahead.turn();
         product_.compute({u + pack, share.packs, v + input * at_once, count * channels_of_pack(), chain_,
                           sum + input * sum_stride + pack, sum_stride, static_cast<int>(next_pack - pack),
                           static_cast<int>(share.packs - pack), static_cast<int>(next_input - input),

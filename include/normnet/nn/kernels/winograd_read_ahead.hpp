@@ -1,0 +1,69 @@
+// Asking for what the next tiles read while the products of the present ones are computed.
+#pragma once
+
+#include <normnet/core/batch.hpp>
+#include <normnet/nn/kernels/winograd_tiles.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+namespace normnet::inline NORMNET_ABI::kernels {
+
+/// Asks for the pixels of tiles, a few at each turn. A transform whose pixels are not in a cache waits most of its time, while
+/// products leave the memory idle. A core drops much of what it is asked for at once, so the rows are spread over the products.
+template <class T>
+class WinogradReadAhead {
+ public:
+  /// Of tiles to be added, in some channels of x.
+  WinogradReadAhead(const Batch<T>& x, Index first_channel, Index channels, Pair origin)
+      : x_(x), first_channel_(first_channel), channels_(channels), origin_(origin) {}
+
+  /// Adds a tile of a block: the last 4x4 of the pixels that it reads. The others were read for the tiles beside it.
+  void add(const WinogradTile& tile, Index block) {
+    if (std::min(x_.height(), x_.width()) < extent) return;
+    const auto last = [](Index first, Index pixels, Index size) {
+      return std::clamp<Index>(first + pixels + 2 - extent, 0, size - extent);
+    };
+    tiles_.push_back(x_.row(block, first_channel_, last(origin_.height + tile.row, tile.height, x_.height())) +
+                     last(origin_.width + tile.column, tile.width, x_.width()));
+  }
+
+  /// Spreads what was added over so many turns.
+  void begin(Index turns) {
+    rows_of_turn_ = (std::ssize(tiles_) * extent * channels_ + turns - 1) / turns;
+    next_ = tiles_.empty() ? nullptr : tiles_.front();
+  }
+
+  void turn() {
+    for (Index left = rows_of_turn_; left > 0 && tile_ < tiles_.size(); --left) {
+      for (Index i = 0; i < extent; ++i) prefetch_later(next_ + i);
+      next_ += x_.channel_stride();
+      if (++channel_ == channels_) begin_row();
+    }
+  }
+
+ private:
+  static constexpr Index extent = 4;
+
+  void begin_row() {
+    channel_ = 0;
+    if (++row_ == extent) {
+      row_ = 0;
+      if (++tile_ == tiles_.size()) return;
+    }
+    next_ = tiles_[tile_] + row_ * x_.row_stride();
+  }
+
+  const Batch<T>& x_;
+  Index first_channel_, channels_;
+  Pair origin_;
+  std::vector<const Pack<T>*> tiles_;  // their first pixels to ask for, in the first channel
+  Index rows_of_turn_ = 0;
+  std::size_t tile_ = 0;
+  Index row_ = 0, channel_ = 0;
+  const Pack<T>* next_ = nullptr;  // of that tile, row and channel
+};
+
+}  // namespace normnet::inline NORMNET_ABI::kernels
