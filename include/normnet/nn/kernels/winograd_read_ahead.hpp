@@ -18,7 +18,7 @@ class WinogradReadAhead {
  public:
   /// Of tiles to be added, in some channels of x.
   WinogradReadAhead(const Batch<T>& x, Index first_channel, Index channels, Pair origin)
-      : x_(x), first_channel_(first_channel), channels_(channels), origin_(origin) {}
+      : x_(x), channels_(channels), origin_(origin), corner_(x.row(0, first_channel, 0)) {}
 
   /// Adds a tile of a block: the last 4x4 of the pixels that it reads. The others were read for the tiles beside it.
   void add(const WinogradTile& tile, Index block) {
@@ -26,14 +26,14 @@ class WinogradReadAhead {
     const auto last = [](Index first, Index pixels, Index size) {
       return std::clamp<Index>(first + pixels + 2 - extent, 0, size - extent);
     };
-    tiles_.push_back(x_.row(block, first_channel_, last(origin_.height + tile.row, tile.height, x_.height())) +
+    tiles_.push_back(block * x_.block_stride() + last(origin_.height + tile.row, tile.height, x_.height()) * x_.row_stride() +
                      last(origin_.width + tile.column, tile.width, x_.width()));
   }
 
   /// Spreads what was added over so many turns.
   void begin(Index turns) {
     rows_of_turn_ = (std::ssize(tiles_) * extent * channels_ + turns - 1) / turns;
-    next_ = tiles_.empty() ? nullptr : tiles_.front();
+    next_ = corner_ + (tiles_.empty() ? 0 : tiles_.front());
   }
 
   void turn() {
@@ -53,17 +53,18 @@ class WinogradReadAhead {
       row_ = 0;
       if (++tile_ == tiles_.size()) return;
     }
-    next_ = tiles_[tile_] + row_ * x_.row_stride();
+    next_ = corner_ + tiles_[tile_] + row_ * x_.row_stride();
   }
 
   const Batch<T>& x_;
-  Index first_channel_, channels_;
+  Index channels_;
   Pair origin_;
-  std::vector<const Pack<T>*> tiles_;  // their first pixels to ask for, in the first channel
+  const Pack<T>* corner_;     // pixel (0, 0) of the first of these channels, in the first block
+  std::vector<Index> tiles_;  // how far behind it the first pixel of each is
   Index rows_of_turn_ = 0;
   std::size_t tile_ = 0;
   Index row_ = 0, channel_ = 0;
-  const Pack<T>* next_ = nullptr;  // of that tile, row and channel
+  const Pack<T>* next_ = nullptr;  // the first pixel of that tile, row and channel
 };
 
 }  // namespace normnet::inline NORMNET_ABI::kernels
