@@ -2,11 +2,11 @@
 #pragma once
 
 #include <normnet/core/batch.hpp>
+#include <normnet/core/pair.hpp>
 #include <normnet/nn/kernels/winograd_tiles.hpp>
 
 #include <algorithm>
 #include <cstddef>
-#include <utility>
 #include <vector>
 
 namespace normnet::inline NORMNET_ABI::kernels {
