@@ -16,7 +16,7 @@ namespace normnet::inline NORMNET_ABI::kernels {
 template <class T>
 class WinogradReadAhead {
  public:
-  /// Of tiles to be added, in some channels of x.
+  /// Of tiles to be added, in some channels of x. `origin`: the pixel of x that tap (0, 0) of output pixel (0, 0) reads.
   WinogradReadAhead(const Batch<T>& x, Index first_channel, Index channels, Pair origin)
       : x_(x), channels_(channels), origin_(origin), corner_(x.row(0, first_channel, 0)) {}
 
@@ -36,6 +36,7 @@ class WinogradReadAhead {
     next_ = corner_ + (tiles_.empty() ? 0 : tiles_.front());
   }
 
+  /// Asks for the share of a turn; for nothing when all was asked for.
   void turn() {
     for (Index left = rows_of_turn_; left > 0 && tile_ < tiles_.size(); --left) {
       for (Index i = 0; i < extent; ++i) prefetch_later(next_ + i);

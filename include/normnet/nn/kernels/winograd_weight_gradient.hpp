@@ -239,7 +239,8 @@ class WinogradWeightGradient {
       transform_pixels(share, tiles, layout, zeros, lines, v);
       WinogradReadAhead<T> ahead(x_, first_channel(share), share.inputs, origin_);  // of the next tiles
       for (Index next = tile + at_once; next < std::min(tile + 2 * at_once, share.last_tile); ++next) {
-        ahead.add(tiles_[next].tile, tiles_[next].block);
+        const auto place = tiles_[next];
+        ahead.add(place.tile, place.block);
       }
       ahead.begin(products(share) * std::ssize(tiles.tiles.front().positions()));
       for (const int position : tiles.tiles.front().positions()) {
