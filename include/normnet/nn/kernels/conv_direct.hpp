@@ -3,6 +3,7 @@
 
 #include <normnet/core/batch.hpp>
 #include <normnet/core/scratch.hpp>
+#include <normnet/nn/kernels/conv_direct_ahead.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
 #include <normnet/nn/kernels/pointwise.hpp>
 #include <normnet/nn/kernels/register_tiles.hpp>
@@ -187,7 +188,8 @@ class Correlation {
   // in them. With 32 registers, of whose packs each is a line of the cache, the next channel is prefetched as well.
   template <int Channels, int Pixels>
   NORMNET_OWN_REGISTERS void multiply(const T* weight, Index first, Index last, Index channel_stride,
-                                      const Pack<T>* const (&pixels)[Pixels], Pack<T> (&sums)[Channels][Pixels]) const {
+                                      DirectAhead<Channels, Pixels, T> ahead, const Pack<T>* const (&pixels)[Pixels],
+                                      Pack<T> (&sums)[Channels][Pixels]) const {
     Pack<T> sum[Channels][Pixels];
     copy_sums(sums, sum);
     const Pack<T>* pixel[Pixels];
@@ -201,8 +203,10 @@ class Correlation {
         x[p] = load(pixel[p][offset]);
         if constexpr (simd_registers >= 32) prefetch(pixel[p] + offset + channel_stride);
       }
+      if constexpr (ahead.pays) ahead.turn(offset);
       multiply(weight + k * Channels, x, sum);
     }
+    if constexpr (ahead.pays) ahead.finish();
     copy_sums(sum, sums);
   }
 
@@ -262,16 +266,21 @@ class Correlation {
         ++row;
       }
     }
-    // What the next register tiles will be the first to read of each channel, and to write.
-    const Index next_source = Pixels * in_.step.width + last_offset_, next_target = Pixels * out_.step.width;
+    // How far ahead are what the next register tiles will be the first to read of each channel, and to write.
+    const Index next_source = Pixels * in_.step.width, next_target = Pixels * out_.step.width;
     const Index channel_stride = x.channel_stride(), tap_count = static_cast<Index>(taps_.size());
+    // Where there is a single tap, register tiles ask for a share of those pixels each, during their products; else the first does
+    // before them, for those that its last tap is going to read.
+    constexpr bool asks_ahead = Pixels > 1 && DirectAhead<Channels, Pixels, T>::pays;
+    const bool shares_pixels = asks_ahead && Channels > 1 && tap_count == 1;
+    const Index share = shares_pixels ? (next_source + tiles_ - 1) / tiles_ : 0;
     for (Index g = 0; g < groups_; ++g) {
       const Pack<T>* pixel[Pixels];
       for (int p = 0; p < Pixels; ++p) pixel[p] = source[p] + g * inputs_ * channel_stride;
       for (Index c = 0; c < inputs_; c += inputs_at_once_) {
         const Index last = std::min(c + inputs_at_once_, inputs_);
-        for (Index i = c; i < last; ++i) {
-          for (int p = 0; p < Pixels; ++p) prefetch(pixel[p] + i * channel_stride + next_source);
+        for (Index i = shares_pixels ? last : c; i < last; ++i) {
+          for (int p = 0; p < Pixels; ++p) prefetch(pixel[p] + i * channel_stride + next_source + last_offset_);
         }
         for (Index t = 0; t < tiles_; ++t) {
           const T* weight = weight_.data() + (g * tiles_ + t) * tile_weights();
@@ -287,7 +296,15 @@ class Correlation {
           if constexpr (Pixels == 1) {
             multiply(weight, c, last, channel_stride, taps, pixel[0], sum);
           } else {
-            multiply(weight, c * tap_count, last * tap_count, channel_stride, pixel, sum);
+            DirectAhead<Channels, Pixels, T> ahead;
+            if constexpr (asks_ahead) {
+              const Index begin = std::min(t * share, next_source);
+              ahead.read(pixel[0] + next_source + begin, std::min(share, next_source - begin));
+              if (last == inputs_) {
+                ahead.write(target[0] + channel * y.channel_stride() + next_target, out_.step.width, y.channel_stride());
+              }
+            }
+            multiply(weight, c * tap_count, last * tap_count, channel_stride, ahead, pixel, sum);
           }
           if (last < inputs_) {
 #pragma GCC unroll 24
@@ -304,7 +321,7 @@ class Correlation {
             for (int p = 0; p < Pixels; ++p) {
               Pack<T>* const y_pixel = target[p] + (channel + o) * y.channel_stride();
               *y_pixel = sum[o][p];
-              prefetch_for_write(y_pixel + next_target);
+              if constexpr (!asks_ahead) prefetch_for_write(y_pixel + next_target);
             }
           }
         }
