@@ -111,10 +111,12 @@ TEST_CASE("the memory plan changes no bit", "[sequential]") {
 
 TEST_CASE("what a convolution computes for the layers behind it changes no bit", "[sequential]") {
   const auto build = [] {
-    Sequential<float> net(1);  // Winograd, direct, single pixels; ReLU before and after a norm; a second norm, which waits
+    Sequential<float> net(1);  // Winograd, rows, direct, single pixels; ReLU before and after a norm; a second norm, which waits
     net.add(Conv2d<float>({.in_channels = 6, .out_channels = 10, .kernel_size = 3, .padding = 1})).add(ReLU<float>());
     net.add(BatchNorm2d<float>(10)).add(Dropout<float>(0.25));
-    net.add(Conv2d<float>({.in_channels = 10, .out_channels = 7, .kernel_size = 1})).add(BatchNorm2d<float>(7));
+    net.add(Conv2d<float>({.in_channels = 10, .out_channels = 20, .kernel_size = 3, .padding = 1, .groups = 10}));
+    net.add(ReLU<float>()).add(BatchNorm2d<float>(20));
+    net.add(Conv2d<float>({.in_channels = 20, .out_channels = 7, .kernel_size = 1})).add(BatchNorm2d<float>(7));
     net.add(ReLU<float>()).add(BatchNorm2d<float>(7)).add(ReLU<float>());
     net.add(Conv2d<float>({.in_channels = 7, .out_channels = 14, .kernel_size = 3, .stride = 2, .groups = 7}));
     net.add(BatchNorm2d<float>({.channels = 14, .track_running_stats = false})).add(Dropout<float>(0));

@@ -5,6 +5,7 @@
 #include <normnet/nn/init.hpp>
 #include <normnet/nn/kernels/conv_algorithm.hpp>
 #include <normnet/nn/kernels/conv_direct.hpp>
+#include <normnet/nn/kernels/conv_direct_rows.hpp>
 #include <normnet/nn/kernels/conv_direct_weight_gradient.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
 #include <normnet/nn/kernels/conv_im2col.hpp>
@@ -99,7 +100,12 @@ class Conv2d final : public BlockLayer<T> {
                                  schedule);
       case ConvAlgorithm::im2col:
         return schedule.then([&, weight, bias] { kernels::conv_im2col_forward(conv_, x, weight, bias, y); });
-      default: return schedule.each_part(kernels::conv_direct_forward(conv_, x, weight, bias, y, std::move(after)), x, y);
+      default:
+        if (kernels::row_correlation_applies(conv_)) {
+          return schedule.each_part(kernels::conv_rows_forward(conv_, {y.height(), y.width()}, weight, bias, std::move(after)), x,
+                                    y);
+        }
+        return schedule.each_part(kernels::conv_direct_forward(conv_, x, weight, bias, y, std::move(after)), x, y);
     }
   }
 
@@ -195,6 +201,9 @@ class Conv2d final : public BlockLayer<T> {
       case ConvAlgorithm::im2col:
         return schedule.then([&, weight] { kernels::conv_im2col_input_gradient(conv_, dy, weight, dx); });
       default:
+        if (kernels::row_correlation_applies(conv_)) {
+          return schedule.each_part(kernels::conv_rows_input_gradient(conv_, {dx.height(), dx.width()}, weight), dy, dx);
+        }
         for (auto& phase : kernels::conv_direct_input_gradient(conv_, dy, weight, dx)) {
           schedule.each_part(std::move(phase), dy, dx);
         }

@@ -271,8 +271,8 @@ class Correlation {
     const Index channel_stride = x.channel_stride(), tap_count = static_cast<Index>(taps_.size());
     // Where there is a single tap, register tiles ask for a share of those pixels each, during their products; else the first does
     // before them, for those that its last tap is going to read.
-    constexpr bool asks_ahead = Pixels > 1 && DirectAhead<Channels, Pixels, T>::pays;
-    const bool shares_pixels = asks_ahead && Channels > 1 && tap_count == 1;
+    constexpr bool asks_ahead = DirectAhead<Channels, Pixels, T>::pays;
+    const bool shares_pixels = asks_ahead && tap_count == 1;
     const Index share = shares_pixels ? (next_source + tiles_ - 1) / tiles_ : 0;
     for (Index g = 0; g < groups_; ++g) {
       const Pack<T>* pixel[Pixels];

@@ -11,11 +11,11 @@ namespace normnet::inline NORMNET_ABI::kernels {
 template <int Channels, int Pixels, class T>
 class DirectAhead {
  public:
-  /// Whether turns are long enough to ask in. With 16 registers this costs what it gains, and bursts between the products are better.
-  static constexpr bool pays = simd_registers >= 32;
+  /// Whether turns are long enough to ask in. With 16 registers or a single channel this costs what it gains, and bursts between the
+  /// products are better.
+  static constexpr bool pays = simd_registers >= 32 && Channels > 1 && Pixels > 1;
 
-  /// `count` neighbouring pixels, the first at `pixel` in the first channel; in other channels when turn() comes to them. A register
-  /// tile of a single channel, whose turns are short, asks for none.
+  /// `count` neighbouring pixels, the first at `pixel` in the first channel; in other channels when turn() comes to them.
   void read(const Pack<T>* pixel, Index count) {
     pixel_ = pixel;
     pixels_ = count;
@@ -31,9 +31,7 @@ class DirectAhead {
 
   /// To be called when the present pixels are read, which are so far from where they would be in the first channel.
   NORMNET_INLINE void turn(Index offset) {
-    if constexpr (Channels > 1) {
-      for (Index i = 0; i < pixels_; ++i) prefetch_later(pixel_ + offset + i);
-    }
+    for (Index i = 0; i < pixels_; ++i) prefetch_later(pixel_ + offset + i);
     if (outputs_ > 0) ask_for_output();
   }
 

@@ -1,0 +1,193 @@
+// Direct convolution in lane layout for groups of one or two channels, depthwise ones above all: forward pass and input gradient.
+#pragma once
+
+#include <normnet/core/batch.hpp>
+#include <normnet/nn/kernels/conv_geometry.hpp>
+#include <normnet/nn/kernels/pointwise.hpp>
+#include <normnet/nn/kernels/register_tiles.hpp>
+
+#include <algorithm>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+// A register tile of many channels uses each pixel that it loads for all of them. With one or two there is little to share, and loads
+// are what takes the time. But neighbouring outputs of a row read the same pixels at different taps:
+//
+//     y(i, j) = sum over u, v of weight[u][v] * x(i + u, j + v)
+//
+// so with three weights in a row, a pixel that is in a register goes into three outputs.
+namespace normnet::inline NORMNET_ABI::kernels {
+
+/// The weights of a row.
+inline constexpr int row_weights = 3;
+
+/// Whether RowCorrelation computes the forward pass and the input gradient: groups are of few channels, for many would be read from as
+/// many places in memory at a time (64->1 at 32x32 lost a quarter).
+inline bool row_correlation_applies(const ConvGeometry& conv) {
+  return std::max(conv.in_per_group(), conv.out_per_group()) <= 2 && conv.kernel.width == row_weights && conv.stride == Pair(1) &&
+         conv.dilation == Pair(1);
+}
+
+/// y = after(bias + weight * x), a correlation of stride 1 with kernels of KH x 3 in each group of channels. x has a border wherever
+/// taps read one.
+template <class T>
+class RowCorrelation {
+ public:
+  /// `origin`: the pixel of x that tap (0, 0) of output pixel (0, 0) reads; value(group, output channel within the group, input
+  /// channel within the group, row, column) are the weights; bias: a value for each output channel, or null.
+  template <class F>
+  RowCorrelation(Pair plane, Pair origin, Index kernel_height, Index groups, Index inputs, Index outputs, const T* bias, F value,
+                 Pointwise<T> after = {})
+      : plane_(plane),
+        origin_(origin),
+        rows_(kernel_height),
+        groups_(groups),
+        inputs_(inputs),
+        outputs_(outputs),
+        bias_(bias),
+        after_(std::move(after)) {
+    for (Index g = 0; g < groups; ++g) {
+      for (Index c = 0; c < inputs; ++c) {
+        for (Index u = 0; u < rows_; ++u) {
+          for (Index o = 0; o < outputs; ++o) {
+            for (Index v = 0; v < row_weights; ++v) weight_.push_back(value(g, o, c, u, v));
+          }
+        }
+      }
+    }
+  }
+
+  /// A block falls into its groups of channels, and these into runs of rows, of a few thousand vector operations each.
+  Index parts() const { return groups_ * runs(); }
+  Index cost() const { return cost_of_group() / runs(); }
+
+  void run(const Batch<T>& x, Batch<T>& y, Index block, Index part) const {
+    if (outputs_ == 1) {
+      with_width<1>([&](auto width) { run_rows<1, width()>(x, y, block, part / runs(), part % runs()); });
+    } else {
+      with_width<2>([&](auto width) { run_rows<2, width()>(x, y, block, part / runs(), part % runs()); });
+    }
+  }
+
+ private:
+  Index cost_of_group() const { return plane_.height * plane_.width * outputs_ * inputs_ * rows_ * row_weights; }
+  Index runs() const { return std::clamp<Index>(cost_of_group() / 8192, 1, plane_.height); }
+
+  // The pixels of a register tile: sums, weights of a row and a pixel must fit the registers.
+  template <int Outputs>
+  static constexpr int most_pixels = simd_registers >= 32 || Outputs == 1 ? 8 : 4;
+
+  template <int Outputs, class F>
+  void with_width(F&& f) const {
+    if (plane_.width >= most_pixels<Outputs>) return f(std::integral_constant<int, most_pixels<Outputs>>());
+    if (plane_.width >= 4) return f(std::integral_constant<int, 4>());
+    f(std::integral_constant<int, 1>());
+  }
+
+  // A run of rows of a group, in register tiles of some pixels of a row; the last one overlaps the one before.
+  template <int Outputs, int Pixels>
+  void run_rows(const Batch<T>& x, Batch<T>& y, Index block, Index group, Index run) const {
+    const Index channel = group * Outputs;
+    Pack<T> bias[Outputs];
+    for (int o = 0; o < Outputs; ++o) bias[o] = Pack<T>(bias_ == nullptr ? T(0) : bias_[channel + o]);
+    for (Index i = plane_.height * run / runs(); i < plane_.height * (run + 1) / runs(); ++i) {
+      const Pack<T>* const source = x.row(block, group * inputs_, i + origin_.height) + origin_.width;
+      Pack<T>* const target = y.row(block, channel, i);
+      for (Index next = 0; next < plane_.width; next += Pixels) {
+        const Index j = std::min(next, plane_.width - Pixels);
+        Pack<T> sum[Outputs][Pixels];
+        for (int o = 0; o < Outputs; ++o) std::fill_n(sum[o], Pixels, bias[o]);
+        multiply(x, source + j, group, sum);
+        for (int o = 0; o < Outputs; ++o) {
+          after_.of_channel(channel + o).apply(sum[o]);
+          std::copy_n(sum[o], Pixels, target + o * y.channel_stride() + j);
+        }
+      }
+    }
+  }
+
+  // Adds weight * x to the sums of pixels whose tap (0, 0) in the group's first channel is at `first`.
+  template <int Outputs, int Pixels>
+  NORMNET_OWN_REGISTERS void multiply(const Batch<T>& x, const Pack<T>* first, Index group,
+                                      Pack<T> (&sums)[Outputs][Pixels]) const {
+    Pack<T> sum[Outputs][Pixels];
+#pragma GCC unroll 2
+    for (int o = 0; o < Outputs; ++o) {
+#pragma GCC unroll 8
+      for (int p = 0; p < Pixels; ++p) sum[o][p] = sums[o][p];
+    }
+    const T* weight = weight_.data() + group * inputs_ * rows_ * Outputs * row_weights;
+    for (Index c = 0; c < inputs_; ++c, first += x.channel_stride()) {
+      const Pack<T>* row = first;
+      for (Index u = 0; u < rows_; ++u, row += x.row_stride(), weight += Outputs * row_weights) {
+        Pack<T> w[Outputs][row_weights];
+#pragma GCC unroll 2
+        for (int o = 0; o < Outputs; ++o) {
+#pragma GCC unroll 3
+          for (int v = 0; v < row_weights; ++v) w[o][v] = Pack<T>(weight[o * row_weights + v]);
+        }
+#pragma GCC unroll 10
+        for (int q = 0; q < Pixels + row_weights - 1; ++q) {
+          const Pack<T> pixel = load(row[q]);
+#pragma GCC unroll 2
+          for (int o = 0; o < Outputs; ++o) {
+#pragma GCC unroll 3
+            for (int v = 0; v < row_weights; ++v) {
+              if (q >= v && q - v < Pixels) sum[o][q - v] += w[o][v] * pixel;
+            }
+          }
+        }
+      }
+    }
+#pragma GCC unroll 2
+    for (int o = 0; o < Outputs; ++o) {
+#pragma GCC unroll 8
+      for (int p = 0; p < Pixels; ++p) sums[o][p] = sum[o][p];
+    }
+  }
+
+  Pair plane_, origin_;
+  Index rows_;                       // of a kernel
+  Index groups_, inputs_, outputs_;  // channels of a group
+  const T* bias_;
+  Pointwise<T> after_;
+  std::vector<T> weight_;  // [group][input channel][row][output channel][column]
+};
+
+/// y = after(conv(x, weight) + bias) for outputs of the given extents. weight: O x C/G x KH x 3; bias: O values or null. x needs a border of
+/// the convolution's padding.
+template <class T>
+RowCorrelation<T> conv_rows_forward(const ConvGeometry& conv, Pair output, const T* weight, const T* bias,
+                                    Pointwise<T> after = {}) {
+  const Index inputs = conv.in_per_group(), outputs = conv.out_per_group(), height = conv.kernel.height;
+  return {output,
+          {-conv.padding.height, -conv.padding.width},
+          height,
+          conv.groups,
+          inputs,
+          outputs,
+          bias,
+          [=](Index g, Index o, Index c, Index u, Index v) {
+            return weight[(((g * outputs + o) * inputs + c) * height + u) * row_weights + v];
+          },
+          std::move(after)};
+}
+
+/// dx from dy, for inputs of the given extents: the kernels are turned by 180 degrees. dy needs a border of conv_gradient_halo().
+template <class T>
+RowCorrelation<T> conv_rows_input_gradient(const ConvGeometry& conv, Pair input, const T* weight) {
+  const Index inputs = conv.in_per_group(), outputs = conv.out_per_group(), height = conv.kernel.height;
+  return {input,
+          {conv.padding.height - height + 1, conv.padding.width - row_weights + 1},
+          height,
+          conv.groups,
+          outputs,
+          inputs,
+          nullptr,
+          [=](Index g, Index c, Index o, Index u, Index v) {
+            return weight[(((g * outputs + o) * inputs + c) * height + height - 1 - u) * row_weights + row_weights - 1 - v];
+          }};
+}
+
+}  // namespace normnet::inline NORMNET_ABI::kernels
