@@ -194,19 +194,24 @@ TEST_CASE("Conv2d: set_algorithm works in a model that has planned its memory", 
 }
 
 TEST_CASE("Conv2d gives the same bits at any number of threads", "[conv2d][threads]") {
-  for (const auto algorithm : {ConvAlgorithm::direct, ConvAlgorithm::im2col}) {
-    const Shape input{70, 6, 24, 25};
-    const Tensor<float> x = test::random_tensor<float>(input, 1);
-    test::same_bits_at_any_thread_count([&] {
-      Conv2d<float> conv(
-          {.in_channels = 6, .out_channels = 11, .kernel_size = 3, .stride = {1, 2}, .padding = 1, .algorithm = algorithm});
-      const auto batch = Batch<float>::from(x, conv.input_halo());
-      Batch<float> y(conv.output_shape(input)), dx(input);
-      conv.forward(batch, y, {});
-      const auto dy = Batch<float>::from(test::random_tensor<float>(y.shape(), 2), conv.gradient_halo());
-      conv.backward(batch, y, dy, dx);
-      return std::vector<Tensor<float>>{y.to_tensor(), dx.to_tensor(), conv.weight().grad, conv.bias().grad};
-    });
+  using Options = Conv2d<float>::Options;
+  const Options strided{.in_channels = 6, .out_channels = 11, .kernel_size = 3, .stride = {1, 2}, .padding = 1};
+  const Options depthwise{.in_channels = 6, .out_channels = 12, .kernel_size = 3, .padding = 1, .groups = 6};
+  for (Options options : {strided, depthwise}) {
+    for (const auto algorithm : {ConvAlgorithm::direct, ConvAlgorithm::im2col}) {
+      options.algorithm = algorithm;
+      const Shape input{70, 6, 24, 25};
+      const Tensor<float> x = test::random_tensor<float>(input, 1);
+      test::same_bits_at_any_thread_count([&] {
+        Conv2d<float> conv(options);
+        const auto batch = Batch<float>::from(x, conv.input_halo());
+        Batch<float> y(conv.output_shape(input)), dx(input);
+        conv.forward(batch, y, {});
+        const auto dy = Batch<float>::from(test::random_tensor<float>(y.shape(), 2), conv.gradient_halo());
+        conv.backward(batch, y, dy, dx);
+        return std::vector<Tensor<float>>{y.to_tensor(), dx.to_tensor(), conv.weight().grad, conv.bias().grad};
+      });
+    }
   }
 }
 

@@ -7,7 +7,7 @@
 #include <normnet/nn/kernels/register_tiles.hpp>
 
 #include <algorithm>
-#include <type_traits>
+#include <cstddef>
 #include <utility>
 #include <vector>
 
@@ -47,11 +47,13 @@ class RowCorrelation {
         outputs_(outputs),
         bias_(bias),
         after_(std::move(after)) {
+    weight_.resize(static_cast<std::size_t>(groups * inputs * rows_ * outputs * row_weights));
+    T* next = weight_.data();
     for (Index g = 0; g < groups; ++g) {
       for (Index c = 0; c < inputs; ++c) {
         for (Index u = 0; u < rows_; ++u) {
           for (Index o = 0; o < outputs; ++o) {
-            for (Index v = 0; v < row_weights; ++v) weight_.push_back(value(g, o, c, u, v));
+            for (Index v = 0; v < row_weights; ++v) *next++ = value(g, o, c, u, v);
           }
         }
       }
@@ -64,9 +66,9 @@ class RowCorrelation {
 
   void run(const Batch<T>& x, Batch<T>& y, Index block, Index part) const {
     if (outputs_ == 1) {
-      with_width<1>([&](auto width) { run_rows<1, width()>(x, y, block, part / runs(), part % runs()); });
+      run_groups<1>(x, y, block, part);
     } else {
-      with_width<2>([&](auto width) { run_rows<2, width()>(x, y, block, part / runs(), part % runs()); });
+      run_groups<2>(x, y, block, part);
     }
   }
 
@@ -74,15 +76,14 @@ class RowCorrelation {
   Index cost_of_group() const { return plane_.height * plane_.width * outputs_ * inputs_ * rows_ * row_weights; }
   Index runs() const { return std::clamp<Index>(cost_of_group() / 8192, 1, plane_.height); }
 
-  // The pixels of a register tile: sums, weights of a row and a pixel must fit the registers.
   template <int Outputs>
-  static constexpr int most_pixels = simd_registers >= 32 || Outputs == 1 ? 8 : 4;
-
-  template <int Outputs, class F>
-  void with_width(F&& f) const {
-    if (plane_.width >= most_pixels<Outputs>) return f(std::integral_constant<int, most_pixels<Outputs>>());
-    if (plane_.width >= 4) return f(std::integral_constant<int, 4>());
-    f(std::integral_constant<int, 1>());
+  void run_groups(const Batch<T>& x, Batch<T>& y, Index block, Index part) const {
+    // The pixels of a register tile: sums, weights of a row and a pixel must fit the registers.
+    constexpr int most_pixels = simd_registers >= 32 || Outputs == 1 ? 8 : 4;
+    const Index group = part / runs(), run = part % runs();
+    if (plane_.width >= most_pixels) return run_rows<Outputs, most_pixels>(x, y, block, group, run);
+    if (plane_.width >= 4) return run_rows<Outputs, 4>(x, y, block, group, run);
+    run_rows<Outputs, 1>(x, y, block, group, run);
   }
 
   // A run of rows of a group, in register tiles of some pixels of a row; the last one overlaps the one before.
@@ -152,7 +153,7 @@ class RowCorrelation {
   Index groups_, inputs_, outputs_;  // channels of a group
   const T* bias_;
   Pointwise<T> after_;
-  std::vector<T> weight_;  // [group][input channel][row][output channel][column]
+  std::vector<T, AlignedAllocator<T>> weight_;  // [group][input channel][row][output channel][column]
 };
 
 /// y = after(conv(x, weight) + bias) for outputs of the given extents. weight: O x C/G x KH x 3; bias: O values or null. x needs a border of
