@@ -240,15 +240,6 @@ class Correlation {
     }
   }
 
-  template <int Channels, int Pixels>
-  NORMNET_INLINE static void copy_sums(const Pack<T> (&from)[Channels][Pixels], Pack<T> (&to)[Channels][Pixels]) {
-#pragma GCC unroll 24
-    for (int o = 0; o < Channels; ++o) {
-#pragma GCC unroll 9
-      for (int p = 0; p < Pixels; ++p) to[o][p] = from[o][p];
-    }
-  }
-
   // All output channels of `Pixels` successive pixels of a block. taps: those that a single pixel does not leave out; so_far: room
   // for the sums of all register tiles.
   template <int Channels, int Pixels>
@@ -279,8 +270,10 @@ class Correlation {
       for (int p = 0; p < Pixels; ++p) pixel[p] = source[p] + g * inputs_ * channel_stride;
       for (Index c = 0; c < inputs_; c += inputs_at_once_) {
         const Index last = std::min(c + inputs_at_once_, inputs_);
-        for (Index i = shares_pixels ? last : c; i < last; ++i) {
-          for (int p = 0; p < Pixels; ++p) prefetch(pixel[p] + i * channel_stride + next_source + last_offset_);
+        if (!shares_pixels) {
+          for (Index i = c; i < last; ++i) {
+            for (int p = 0; p < Pixels; ++p) prefetch(pixel[p] + i * channel_stride + next_source + last_offset_);
+          }
         }
         for (Index t = 0; t < tiles_; ++t) {
           const T* weight = weight_.data() + (g * tiles_ + t) * tile_weights();

@@ -45,6 +45,7 @@ class RowCorrelation {
         groups_(groups),
         inputs_(inputs),
         outputs_(outputs),
+        runs_(std::clamp<Index>(cost_of_group() / 8192, 1, plane.height)),
         bias_(bias),
         after_(std::move(after)) {
     weight_.resize(static_cast<std::size_t>(groups * inputs * rows_ * outputs * row_weights));
@@ -61,8 +62,8 @@ class RowCorrelation {
   }
 
   /// A block falls into its groups of channels, and these into runs of rows, of a few thousand vector operations each.
-  Index parts() const { return groups_ * runs(); }
-  Index cost() const { return cost_of_group() / runs(); }
+  Index parts() const { return groups_ * runs_; }
+  Index cost() const { return cost_of_group() / runs_; }
 
   void run(const Batch<T>& x, Batch<T>& y, Index block, Index part) const {
     if (outputs_ == 1) {
@@ -74,13 +75,12 @@ class RowCorrelation {
 
  private:
   Index cost_of_group() const { return plane_.height * plane_.width * outputs_ * inputs_ * rows_ * row_weights; }
-  Index runs() const { return std::clamp<Index>(cost_of_group() / 8192, 1, plane_.height); }
 
   template <int Outputs>
   void run_groups(const Batch<T>& x, Batch<T>& y, Index block, Index part) const {
     // The pixels of a register tile: sums, weights of a row and a pixel must fit the registers.
     constexpr int most_pixels = simd_registers >= 32 || Outputs == 1 ? 8 : 4;
-    const Index group = part / runs(), run = part % runs();
+    const Index group = part / runs_, run = part % runs_;
     if (plane_.width >= most_pixels) return run_rows<Outputs, most_pixels>(x, y, block, group, run);
     if (plane_.width >= 4) return run_rows<Outputs, 4>(x, y, block, group, run);
     run_rows<Outputs, 1>(x, y, block, group, run);
@@ -92,7 +92,8 @@ class RowCorrelation {
     const Index channel = group * Outputs;
     Pack<T> bias[Outputs];
     for (int o = 0; o < Outputs; ++o) bias[o] = Pack<T>(bias_ == nullptr ? T(0) : bias_[channel + o]);
-    for (Index i = plane_.height * run / runs(); i < plane_.height * (run + 1) / runs(); ++i) {
+    const Index last = plane_.height * (run + 1) / runs_;
+    for (Index i = plane_.height * run / runs_; i < last; ++i) {
       const Pack<T>* const source = x.row(block, group * inputs_, i + origin_.height) + origin_.width;
       Pack<T>* const target = y.row(block, channel, i);
       for (Index next = 0; next < plane_.width; next += Pixels) {
@@ -113,11 +114,7 @@ class RowCorrelation {
   NORMNET_OWN_REGISTERS void multiply(const Batch<T>& x, const Pack<T>* first, Index group,
                                       Pack<T> (&sums)[Outputs][Pixels]) const {
     Pack<T> sum[Outputs][Pixels];
-#pragma GCC unroll 2
-    for (int o = 0; o < Outputs; ++o) {
-#pragma GCC unroll 8
-      for (int p = 0; p < Pixels; ++p) sum[o][p] = sums[o][p];
-    }
+    copy_sums(sums, sum);
     const T* weight = weight_.data() + group * inputs_ * rows_ * Outputs * row_weights;
     for (Index c = 0; c < inputs_; ++c, first += x.channel_stride()) {
       const Pack<T>* row = first;
@@ -141,16 +138,13 @@ class RowCorrelation {
         }
       }
     }
-#pragma GCC unroll 2
-    for (int o = 0; o < Outputs; ++o) {
-#pragma GCC unroll 8
-      for (int p = 0; p < Pixels; ++p) sums[o][p] = sum[o][p];
-    }
+    copy_sums(sum, sums);
   }
 
   Pair plane_, origin_;
   Index rows_;                       // of a kernel
   Index groups_, inputs_, outputs_;  // channels of a group
+  Index runs_;                       // of rows of a group
   const T* bias_;
   Pointwise<T> after_;
   std::vector<T, AlignedAllocator<T>> weight_;  // [group][input channel][row][output channel][column]

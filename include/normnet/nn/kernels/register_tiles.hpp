@@ -70,6 +70,16 @@ NORMNET_INLINE void add_outer_product(Row row, Column column, Pack<T> (&total)[R
   }
 }
 
+/// Copies the sums of a register tile, [channel][pixel]: between memory and registers, when a function keeps them in its own.
+template <int Channels, int Pixels, class T>
+NORMNET_INLINE void copy_sums(const Pack<T> (&from)[Channels][Pixels], Pack<T> (&to)[Channels][Pixels]) {
+#pragma GCC unroll 24
+  for (int o = 0; o < Channels; ++o) {
+#pragma GCC unroll 9
+    for (int p = 0; p < Pixels; ++p) to[o][p] = from[o][p];
+  }
+}
+
 /// How many of `count` to take at a time, at most `most`, so that there are as few turns as can be, of about the same size.
 constexpr Index equal_share(Index count, Index most) {
   const Index turns = (count + most - 1) / most;
