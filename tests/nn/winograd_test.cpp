@@ -82,7 +82,7 @@ std::array<Tensor<double>, 3> passes(const Case& c, ConvAlgorithm algorithm, con
 TEST_CASE("Winograd's tiles cover each pixel of a plane once", "[conv2d][winograd]") {
   for (Index height = 1; height < 14; ++height) {
     for (Index width = 1; width < 14; ++width) {
-      for (const int largest : {2, 4}) {
+      for (const Pair largest : {Pair(2), Pair(4), Pair(4, 2)}) {
         for (const Index together : {1, 2, 3, 8, 200}) {
           INFO(height << "x" << width << ", " << largest << ", " << together);
           std::vector<int> covered(static_cast<std::size_t>(height * width));
@@ -90,7 +90,7 @@ TEST_CASE("Winograd's tiles cover each pixel of a plane once", "[conv2d][winogra
           for (std::size_t t = 0; t < tiles.size(); ++t) {
             const auto& tile = tiles[t];
             CHECK(tile.has_extents_of(tiles[t - t % static_cast<std::size_t>(together)]));
-            CHECK(std::max(tile.height, tile.width) <= largest);
+            CHECK((tile.height <= largest.height && tile.width <= largest.width));
             CHECK(std::ssize(tile.positions()) == (tile.height + 2) * (tile.width + 2));
             for (Index i = tile.row; i < std::min(height, tile.row + tile.height); ++i) {
               for (Index j = tile.column; j < std::min(width, tile.column + tile.width); ++j) {
@@ -110,6 +110,7 @@ TEST_CASE("Winograd multiplies as often as its tiles have positions", "[conv2d][
   CHECK(kernels::winograd_multiplications({14, 7}) == 22 * 12);
   CHECK(kernels::winograd_multiplications({14, 3}) == 22 * 8);
   CHECK(kernels::winograd_multiplications({14, 7}, 2) == 28 * 16);
+  CHECK(kernels::winograd_multiplications({14, 7}, {4, 2}) == 22 * 16);
   for (const Pair plane : {Pair(14, 7), Pair(3, 9), Pair(5, 2)}) {
     Index positions = 0;
     for (const auto& tile : kernels::winograd_tiles(plane)) positions += std::ssize(tile.positions());

@@ -82,7 +82,7 @@ class WinogradCorrelation {
   // and loads of packs. Small planes rarely fill register tiles of large tiles.
   void choose_tiles() {
     Index best_cost = 0;
-    for (const int largest : {2, 4}) {
+    for (const Index largest : {2, 4}) {
       for_winograd_register_tiles([&](auto shape) {
         if (shape.channels > problem_.outputs) return;
         std::vector<WinogradTile> tiles = winograd_tiles_in_groups(problem_.plane, largest, shape.tiles);

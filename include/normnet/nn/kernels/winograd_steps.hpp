@@ -72,6 +72,20 @@ WinogradProblem<T> winograd_input_gradient(const ConvGeometry& conv, Pair input,
 /// The most output channels of a register tile.
 inline constexpr int most_winograd_channels = 10;
 
+/// Copies a few numbers. Of std::copy_n(), compilers make a call of memmove(), which takes as long as the transform of what it copies.
+template <class T>
+NORMNET_INLINE void copy_few(const T* from, Index count, T* to) {
+  constexpr Index step = 4;
+  if (count < step) {
+    for (Index i = 0; i < count; ++i) to[i] = from[i];
+    return;
+  }
+  for (Index i = 0; i < count; i += step) {
+    const Index first = std::min(i, count - step);
+    std::copy_n(from + first, step, to + first);
+  }
+}
+
 /// Transforms the weights of an input channel and of `channels` output channels, at most most_winograd_channels, that begin with
 /// first_output; one below zero counts as zero. target[position * position_stride + o] is that of output channel first_output + o, at
 /// the positions of the tile.
@@ -92,7 +106,7 @@ void winograd_transform_weights(const WinogradProblem<T>& problem, Index group, 
   }
   // Positions are far apart, and with many channels in the same sets of the cache: all channels of one go together.
   for (const int position : tile.positions()) {
-    std::copy_n(u[static_cast<std::size_t>(position)].data(), channels, target + position * position_stride);
+    copy_few(u[static_cast<std::size_t>(position)].data(), channels, target + position * position_stride);
   }
 }
 

@@ -20,20 +20,20 @@ struct WinogradCut {
   Index fours, twos;
 
   /// Of so many pixels; without tiles of 4 where `largest` is 2.
-  WinogradCut(Index pixels, int largest)
+  WinogradCut(Index pixels, Index largest)
       : fours(largest == 4 && pixels >= 4 ? (pixels + 1) / 4 : 0), twos((std::max<Index>(0, pixels - 4 * fours) + 1) / 2) {}
 
   Index points() const { return 6 * fours + 4 * twos; }
 };
 
-/// The multiplications for each pair of channels.
-inline Index winograd_multiplications(Pair plane, int largest = 4) {
-  return WinogradCut(plane.height, largest).points() * WinogradCut(plane.width, largest).points();
+/// The multiplications for each pair of channels, with tiles of so many pixels at most.
+inline Index winograd_multiplications(Pair plane, Pair largest = 4) {
+  return WinogradCut(plane.height, largest.height).points() * WinogradCut(plane.width, largest.width).points();
 }
 
-/// The extent of the largest tiles in the gradient of the weight. Where one tile of 4x4 covers the plane, sums are so short, and the
+/// The extents of the largest tiles in the gradient of the weight. Where one tile of 4x4 covers the plane, sums are so short, and the
 /// direct algorithm rounds so little, that its error would not stay below four times that of the direct one.
-inline int largest_winograd_gradient_tile(Pair plane) { return std::max(plane.height, plane.width) <= 4 ? 2 : 4; }
+inline Pair largest_winograd_gradient_tile(Pair plane) { return std::max(plane.height, plane.width) <= 4 ? Pair(4, 2) : Pair(4); }
 
 /// The positions of a tile of M x N pixels.
 template <int M, int N>
@@ -84,9 +84,10 @@ inline void group_winograd_tiles(std::span<WinogradTile> tiles) {
   }
 }
 
-/// The tiles of a plane, row by row: first those of 4x4 pixels, then those of 4x2, of 2x4 and of 2x2. `largest` is 4, or 2 for 2x2 alone.
-inline std::vector<WinogradTile> winograd_tiles(Pair plane, int largest = 4) {
-  const WinogradCut rows(plane.height, largest), columns(plane.width, largest);
+/// The tiles of a plane, row by row: first those of 4x4 pixels, then those of 4x2, of 2x4 and of 2x2. `largest` are the greatest
+/// extents, 4 or 2.
+inline std::vector<WinogradTile> winograd_tiles(Pair plane, Pair largest = 4) {
+  const WinogradCut rows(plane.height, largest.height), columns(plane.width, largest.width);
   std::vector<WinogradTile> tiles;
   tiles.reserve(static_cast<std::size_t>((rows.fours + rows.twos) * (columns.fours + columns.twos)));
   const auto append = [&](Index first_row, Index height, Index down, Index first_column, Index width, Index across) {
@@ -103,7 +104,7 @@ inline std::vector<WinogradTile> winograd_tiles(Pair plane, int largest = 4) {
 }
 
 /// Those tiles, `size` of them computed together.
-inline std::vector<WinogradTile> winograd_tiles_in_groups(Pair plane, int largest, Index size) {
+inline std::vector<WinogradTile> winograd_tiles_in_groups(Pair plane, Pair largest, Index size) {
   std::vector<WinogradTile> tiles = winograd_tiles(plane, largest);
   const std::span<WinogradTile> all(tiles);
   const auto group = static_cast<std::size_t>(size);
@@ -117,7 +118,7 @@ inline std::vector<WinogradTile> winograd_tiles_in_groups(Pair plane, int larges
 /// are computed together have the same extents.
 class WinogradTilesOfBatch {
  public:
-  WinogradTilesOfBatch(Pair plane, int largest, Index blocks) : of_block_(winograd_tiles(plane, largest)), blocks_(blocks) {
+  WinogradTilesOfBatch(Pair plane, Pair largest, Index blocks) : of_block_(winograd_tiles(plane, largest)), blocks_(blocks) {
     for (std::size_t t = 0; t < of_block_.size(); ++t) {
       if (t == 0 || !of_block_[t].has_extents_of(of_block_[t - 1]))
         kinds_.push_back({t, 0, std::ssize(of_block_[t].positions())});
@@ -127,6 +128,9 @@ class WinogradTilesOfBatch {
   }
 
   Index count() const { return blocks_ * std::ssize(of_block_); }
+
+  /// Those that any tile has: the first is the largest.
+  std::span<const int> positions() const { return of_block_.front().positions(); }
 
   struct Place {
     Index block;

@@ -42,20 +42,23 @@ class WinogradWeightGradient {
         plane_(dy.height(), dy.width()),
         origin_(-conv.padding.height, -conv.padding.width),
         tiles_(plane_, largest_winograd_gradient_tile(plane_), dy.blocks()),
+        positions_(tiles_.positions()),
         groups_(conv.groups),
         inputs_(conv.in_per_group()),
         outputs_(conv.out_per_group()),
         product_(WinogradGradientProduct<T>::best(outputs_, inputs_)),
         packs_((outputs_ + channels_of_pack() - 1) / channels_of_pack()) {
+    for (std::size_t i = 0; i < positions_.size(); ++i) rank_[static_cast<std::size_t>(positions_[i])] = static_cast<Index>(i);
     // Each part of the batch has sums of its own: parts enough for threads to share, a power of two, so that most are of as many
     // tiles, unless they have few tiles or their sums fill the caches. The error of a sum stays that of a short one: at most about 128
-    // tiles a part, and four parts of few tiles and many channels.
+    // tiles a part, and two to four parts of few tiles and many channels.
     const Index tiles = tiles_.count();
     const auto parts_in = [&](Index bytes, Index most) {
       return power_of_two_below(std::min({tiles, most, packs_in(bytes) / sums_of_part()}));
     };
     constexpr Index mib = 1024 * 1024;
-    parts_ = std::max({(tiles + 127) / 128, parts_in(5 * mib, std::clamp<Index>(tiles / 4, 8, 16)), parts_in(40 * mib, 4)});
+    parts_ = std::max({(tiles + 127) / 128, parts_in(5 * mib, std::clamp<Index>(tiles / 4, 8, 16)),
+                       parts_in(40 * mib, std::clamp<Index>(tiles / 8, 2, 4))});
     // The chains of additions, of products and then of what they come to, are about as long.
     const Index products = tiles / parts_ * channels_of_pack();
     chain_ = std::clamp<Index>(power_of_two_below(static_cast<Index>(std::sqrt(2 * static_cast<double>(products)))), 8, 64);
@@ -63,7 +66,7 @@ class WinogradWeightGradient {
     // input channels, although each has to transform dy.
     const Index tiles_of_packs = (packs_ + product_.packs - 1) / product_.packs;
     packs_at_once_ = product_.packs * equal_share(tiles_of_packs, std::max<Index>(1, 64 / (product_.packs * channels_of_pack())));
-    inputs_at_once_ = equal_share(inputs_, std::max<Index>(16, packs_in(640 * 1024) / (winograd_positions * packs_at_once_)));
+    inputs_at_once_ = equal_share(inputs_, std::max<Index>(16, packs_in(640 * 1024) / (positions() * packs_at_once_)));
     while (parts_ * shares() < num_threads() && inputs_at_once_ > 8) inputs_at_once_ = (inputs_at_once_ + 1) / 2;
   }
 
@@ -71,7 +74,7 @@ class WinogradWeightGradient {
   void add_to(T* dweight) const {
     if (tiles_.count() == 0) return;
     Pack<T>* const sums = shared_scratch<T>(parts_ * sums_of_part());
-    const Index cost = tiles_.count() / parts_ * winograd_positions * inputs_at_once_ * packs_at_once_ * channels_of_pack();
+    const Index cost = tiles_.count() / parts_ * positions() * inputs_at_once_ * packs_at_once_ * channels_of_pack();
     parallel_for_2d(parts_, shares(), cost, [&](Index part, Index index) {
       const Index input = index % input_shares() * inputs_at_once_,
                   pack = index / input_shares() % output_shares() * packs_at_once_;
@@ -80,8 +83,8 @@ class WinogradWeightGradient {
            pack, std::min(packs_at_once_, packs_ - pack), input, std::min(inputs_at_once_, inputs_ - input)},
           sums + part * sums_of_part());
     });
-    parallel_for_2d(groups_ * inputs_, packs_, parts_ * winograd_positions, [&](Index input, Index pack) {
-      add_sums(sums + input * winograd_positions * packs_ + pack, input / inputs_, input % inputs_, pack, dweight);
+    parallel_for_2d(groups_ * inputs_, packs_, parts_ * positions(), [&](Index input, Index pack) {
+      add_sums(sums + input * positions() * packs_ + pack, input / inputs_, input % inputs_, pack, dweight);
     });
   }
 
@@ -99,10 +102,12 @@ class WinogradWeightGradient {
   Index input_shares() const { return (inputs_ + inputs_at_once_ - 1) / inputs_at_once_; }
   Index shares() const { return groups_ * output_shares() * input_shares(); }
 
-  // The sums of a part of the batch: [group][input channel][position][pack of output channels].
-  Index sums_of_part() const { return groups_ * winograd_positions * inputs_ * packs_; }
-  Index sum_at(Index group, Index position, Index input, Index pack) const {
-    return ((group * inputs_ + input) * winograd_positions + position) * packs_ + pack;
+  Index positions() const { return std::ssize(positions_); }
+
+  // The sums of a part of the batch: [group][input channel][position that tiles have][pack of output channels].
+  Index sums_of_part() const { return groups_ * positions() * inputs_ * packs_; }
+  Index sum_at(Index group, Index rank, Index input, Index pack) const {
+    return ((group * inputs_ + input) * positions() + rank) * packs_ + pack;
   }
 
   // Tiles that are computed together, with the extents of the largest.
@@ -244,16 +249,17 @@ class WinogradWeightGradient {
       }
       ahead.begin(products(share) * std::ssize(tiles.tiles.front().positions()));
       for (const int position : tiles.tiles.front().positions()) {
-        Pack<T>* const sum = sums + sum_at(share.group, position, share.first_input, share.first_pack);
-        bool& adds = has_sum[static_cast<std::size_t>(position)];
+        const Index rank = rank_[static_cast<std::size_t>(position)];
+        Pack<T>* const sum = sums + sum_at(share.group, rank, share.first_input, share.first_pack);
+        bool& adds = has_sum[static_cast<std::size_t>(rank)];
         multiply(share, u + position * u_stride, v + position * v_stride, static_cast<Index>(tiles.count), sum, adds, ahead);
         adds = true;
       }
     }
-    for (Index position = 0; position < winograd_positions; ++position) {
-      if (has_sum[static_cast<std::size_t>(position)]) continue;
-      Pack<T>* sum = sums + sum_at(share.group, position, share.first_input, share.first_pack);
-      for (Index c = 0; c < share.inputs; ++c, sum += winograd_positions * packs_) std::fill_n(sum, share.packs, Pack<T>(T(0)));
+    for (Index rank = 0; rank < positions(); ++rank) {
+      if (has_sum[static_cast<std::size_t>(rank)]) continue;
+      Pack<T>* sum = sums + sum_at(share.group, rank, share.first_input, share.first_pack);
+      for (Index c = 0; c < share.inputs; ++c, sum += positions() * packs_) std::fill_n(sum, share.packs, Pack<T>(T(0)));
     }
   }
 
@@ -265,7 +271,7 @@ class WinogradWeightGradient {
   // The products of `count` tiles at one position, in register tiles: the last ones overlap those before.
   void multiply(const WinogradGradientShare& share, const Pack<T>* u, const Pack<T>* v, Index count, Pack<T>* sum, bool adds,
                 WinogradReadAhead<T>& ahead) const {
-    const Index sum_stride = winograd_positions * packs_;
+    const Index sum_stride = positions() * packs_;
     for (Index next_pack = 0; next_pack < share.packs; next_pack += product_.packs) {
       const Index pack = std::max<Index>(0, std::min(next_pack, share.packs - product_.packs));
       for (Index next_input = 0; next_input < share.inputs; next_input += product_.inputs) {
@@ -289,8 +295,9 @@ class WinogradWeightGradient {
       total.fill(Pack<double>(0.0));
       for (Index part = 0; part < parts_; ++part) {
         const Pack<T>* of_position = sums + part * sums_of_part();
-        for (std::size_t i = 0; i < total.size(); ++i, of_position += packs_) {
-          total[i] += widen(reinterpret_cast<const T*>(of_position) + first);
+        for (const int position : positions_) {
+          total[static_cast<std::size_t>(position)] += widen(reinterpret_cast<const T*>(of_position) + first);
+          of_position += packs_;
         }
       }
       const std::array<Pack<double>, 9> gradient = winograd_weight_gradient(total);
@@ -308,7 +315,9 @@ class WinogradWeightGradient {
   const Batch<T>& dy_;
   Pair plane_, origin_;
   WinogradTilesOfBatch tiles_;
-  Index groups_, inputs_, outputs_;  // channels of a group
+  std::span<const int> positions_;                // that tiles have
+  std::array<Index, winograd_positions> rank_{};  // of a position among these
+  Index groups_, inputs_, outputs_;               // channels of a group
   WinogradGradientProduct<T> product_;
   Index packs_;  // of output channels of a group
   Index parts_ = 1, chain_ = 8;
