@@ -135,6 +135,8 @@ class BatchNorm2d final : public NormalizationLayer<T> {
     });
   }
 
+  bool centers_gradient() const override { return uses_batch_statistics_; }
+
   std::vector<NamedParameter<T>> parameters() override {
     if (!options_.affine) return {};
     return {{"weight", &weight_}, {"bias", &bias_}};

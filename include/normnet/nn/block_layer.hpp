@@ -53,6 +53,16 @@ class BlockLayer : public Layer<T> {
     schedule_backward(x, y, dy, dx, schedule);
   }
 
+  /// Whether the dx of this layer's last pass sums up to zero in every channel, over images and pixels. So it does if the layer
+  /// subtracts the mean of that: what a bias before it adds is taken away again, and its gradient is zero.
+  virtual bool centers_gradient() const { return false; }
+
+  /// schedule_backward() for such a dy.
+  virtual void schedule_backward_centered(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
+                                          BlockSchedule& schedule) {
+    schedule_backward(x, y, dy, dx, schedule);
+  }
+
   /// Whether the forward pass of an input of that shape reads its border, if input_halo() asks for one, and whether the input
   /// gradient reads that of dy, if gradient_halo() does. A model spares itself clearing one that nobody reads.
   virtual bool reads_input_border(const Shape&) const { return true; }

@@ -116,8 +116,17 @@ class Conv2d final : public BlockLayer<T> {
   ///     dbias[o]    = sum over images and p of dy[o](p)
   ///
   /// Derivation: docs/derivations.md.
-  void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
-    if (options_.bias) bias_sums_.schedule(dy, schedule);
+  void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
+                         BlockSchedule& schedule) override {
+    if (options_.bias) {
+      bias_sums_.schedule(dy, schedule);
+      schedule.at_end([&] { bias_sums_.add_to(bias_.grad.data()); });
+    }
+    schedule_backward_centered(x, y, dy, dx, schedule);
+  }
+
+  void schedule_backward_centered(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx,
+                                  BlockSchedule& schedule) override {
     schedule.then([&] {
       T* const dweight = weight_.grad.data();
       switch (algorithm(x.shape(), ConvPass::weight_gradient)) {
@@ -125,7 +134,6 @@ class Conv2d final : public BlockLayer<T> {
         case ConvAlgorithm::im2col: kernels::conv_im2col_weight_gradient(conv_, x, dy, dweight); break;
         default: kernels::conv_direct_weight_gradient(conv_, x, dy, dweight);
       }
-      if (options_.bias) bias_sums_.add_to(bias_.grad.data());
     });
     if (dx != nullptr) schedule_input_gradient(x, dy, *dx, schedule);
   }

@@ -111,6 +111,8 @@ class GroupNorm final : public NormalizationLayer<T> {
     });
   }
 
+  bool centers_gradient() const override { return options_.groups == options_.channels; }
+
   std::vector<NamedParameter<T>> parameters() override {
     if (!options_.affine) return {};
     return {{"weight", &weight_}, {"bias", &bias_}};

@@ -83,6 +83,8 @@ class InstanceNorm2d final : public BlockLayer<T> {
     });
   }
 
+  bool centers_gradient() const override { return !uses_running_; }
+
   Keeps keeps_for_backward() const override { return Keeps::input; }
   bool in_place() const override { return true; }
 

@@ -220,7 +220,11 @@ class Sequential final : public BlockLayer<T> {
       if (auto* block_layer = block_layer_at(i)) {
         rectified.input =
             of_input != nullptr && i > lowest && block_layer->takes_rectified().input && is_left_to_neighbour(i - 1);
-        block_layer->schedule_backward_rectified(in, out, of_output, of_input, schedule, rectified);
+        if (is_centered(i + 1) && !rectified.input && !rectified.output) {
+          block_layer->schedule_backward_centered(in, out, of_output, of_input, schedule);
+        } else {
+          block_layer->schedule_backward_rectified(in, out, of_output, of_input, schedule, rectified);
+        }
         if (rectified.input) --i;
       } else {
         schedule.then([&layer = *layers_[i], &in, &out, &of_output, of_input] {
@@ -332,6 +336,11 @@ class Sequential final : public BlockLayer<T> {
   // The ReLUs whose backward passes a layer can do.
   kernels::Rectified rectified_at(std::size_t i) const {
     return block_layer_at(i) == nullptr ? kernels::Rectified{} : block_layer_at(i)->takes_rectified();
+  }
+
+  // Whether the gradient at that place, which is not the caller's, sums up to zero in every channel.
+  bool is_centered(std::size_t place) const {
+    return place < layers_.size() && block_layer_at(place) != nullptr && block_layer_at(place)->centers_gradient();
   }
 
   // Whether a layer reads the border of a feature map in that place's memory.
