@@ -166,7 +166,14 @@ NORMNET_NOINLINE void winograd_transform_row(WinogradPixels<T> pixels, Index cou
       row[k] = pixels.row[k];
       pixels.row[k] += pixels.to_next[k];
     }
-    Pack<T>* line = std::fill_n(lines, (pixels.inside - pixels.left) * static_cast<Index>(m), Pack<T>(T(0)));
+    Pack<T>* line = lines;
+    const auto add_zeros = [&line](Index columns) {  // by no call of memset(), as compilers make of std::fill_n()
+      for (; columns > 0; --columns, line += m) {
+#pragma GCC unroll 6
+        for (std::size_t k = 0; k < m; ++k) line[k] = Pack<T>(T(0));
+      }
+    };
+    add_zeros(pixels.inside - pixels.left);
     for (Index j = pixels.inside; j < pixels.outside; ++j, line += m) {
       std::array<Pack<T>, m> d;
 #pragma GCC unroll 6
@@ -178,7 +185,7 @@ NORMNET_NOINLINE void winograd_transform_row(WinogradPixels<T> pixels, Index cou
 #pragma GCC unroll 6
       for (std::size_t k = 0; k < m; ++k) line[k] = d[k];
     }
-    std::fill_n(line, (pixels.right - pixels.outside) * static_cast<Index>(m), Pack<T>(T(0)));
+    add_zeros(pixels.right - pixels.outside);
     line = lines;
     Pack<T>* group = v;
     int in_group = first_in_group;
