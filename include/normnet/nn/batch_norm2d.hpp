@@ -71,13 +71,16 @@ class BatchNorm2d final : public NormalizationLayer<T> {
     if (uses_batch_statistics_) {
       moments_.resize(static_cast<std::size_t>(channels));
       statistics_.resize(static_cast<std::size_t>(x.blocks() * channels));
-      const auto gather = [&](Index block, Index c) {
+      // Gathered while a block is in the cache from the layer before, and used while it is to be in that of the layer behind.
+      schedule.each_channel(channels, 2 * x.plane(), [&](Index block, Index c) {
         of_block(statistics_, block, c) = kernels::statistics_per_block(x, block, c);
-      };
-      schedule.each_channel(channels, 2 * x.plane(), gather, [&](Index c) {
-        const auto statistics = batch_statistics(c, x.blocks());
-        set_moments(c, statistics);
-        if (options_.track_running_stats) follow(c, statistics);
+      });
+      schedule.then([&] {
+        for (Index c = 0; c < options_.channels; ++c) {
+          const auto statistics = batch_statistics(c, x.blocks());
+          set_moments(c, statistics);
+          if (options_.track_running_stats) follow(c, statistics);
+        }
       });
     } else {
       set_running_moments();
