@@ -2,9 +2,11 @@
 #pragma once
 
 #include <normnet/nn/block_layer.hpp>
+#include <normnet/nn/kernels/lane_bits.hpp>
 #include <normnet/nn/kernels/pool_geometry.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <utility>
 #include <vector>
 
@@ -47,35 +49,32 @@ class MaxPool2d final : public BlockLayer<T> {
 
   std::string type() const override { return "MaxPool2d"; }
   Shape output_shape(const Shape& input) const override { return geometry_.output_shape(input, this->label()); }
-  Keeps keeps_for_backward() const override { return Keeps::both; }
+  Keeps keeps_for_backward() const override { return by_two() ? Keeps::nothing : Keeps::both; }
+  std::size_t activation_bytes() const override { return places_.size() * sizeof(Place); }
 
-  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
-    auto work = [&, tiles = tiles_by_two(x, y), rows = geometry_.row_windows(x.height()),
-                 columns = geometry_.column_windows(x.width())](Index block, Index c) {
+  void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
+    if (by_two()) return schedule_forward_by_two(x, y, mode, schedule);
+    auto work = [&, rows = geometry_.row_windows(x.height()), columns = geometry_.column_windows(x.width())](Index block,
+                                                                                                             Index c) {
       for (Index i = 0; i < y.height(); ++i) {
         const PoolWindow& row = rows[static_cast<std::size_t>(i)];
         const Pack<T>* in = x.row(block, c, row.first);
         Pack<T>* out = y.row(block, c, i);
-        if (tiles) {
-          const Pack<T>* below = in + x.row_stride();
-          for (Index j = 0; j < y.width(); ++j) {
-            out[j] = greater(greater(in[2 * j], in[2 * j + 1]), greater(below[2 * j], below[2 * j + 1]));
-          }
-        } else {
-          for (Index j = 0; j < y.width(); ++j) out[j] = greatest(in, row, columns[static_cast<std::size_t>(j)], x.row_stride());
-        }
+        for (Index j = 0; j < y.width(); ++j) out[j] = greatest(in, row, columns[static_cast<std::size_t>(j)], x.row_stride());
       }
     };
     schedule.each_channel(x.channels(), x.plane(), std::move(work));
   }
 
   /// dx is the sum of dy over the windows in which the pixel is the first, row by row, to hold the greatest value: PyTorch's
-  /// choice. It is found again by comparing x with y.
+  /// choice. It is found again by comparing x with y; windows of 2x2 side by side, the common case, keep it as two bits.
   void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
                          BlockSchedule& schedule) override {
-    auto work = [&, dx, tiles = tiles_by_two(x, y), rows = geometry_.row_windows(x.height()),
-                 columns = geometry_.column_windows(x.width())](Index block, Index c) {
-      if (tiles) return backward_by_two(x, y, dy, *dx, block, c);
+    if (by_two())
+      return schedule.each_channel(x.channels(), x.plane(),
+                                   [&, dx](Index block, Index c) { backward_by_two(dy, *dx, block, c); });
+    auto work = [&, dx, rows = geometry_.row_windows(x.height()), columns = geometry_.column_windows(x.width())](Index block,
+                                                                                                                 Index c) {
       for (Index p = 0; p < dx->height(); ++p) std::fill_n(dx->row(block, c, p), dx->width(), Pack<T>(T(0)));
       for (Index i = 0; i < y.height(); ++i) {
         const PoolWindow& row = rows[static_cast<std::size_t>(i)];
@@ -98,28 +97,64 @@ class MaxPool2d final : public BlockLayer<T> {
   }
 
  private:
-  // The common case: windows of two by two side by side, all of them whole.
-  bool tiles_by_two(const Batch<T>& x, const Batch<T>& y) const {
+  // Where a window of 2x2 has its greatest value, in each lane: in the lower row, in the right column.
+  struct Place {
+    kernels::LaneBits below, right;
+  };
+
+  // Windows of 2x2 side by side, all of them whole.
+  bool by_two() const {
     return geometry_.kernel == Pair(2) && geometry_.stride == Pair(2) && geometry_.padding == Pair(0) &&
-           geometry_.dilation == Pair(1) && 2 * y.height() <= x.height() && 2 * y.width() <= x.width();
+           geometry_.dilation == Pair(1) && !geometry_.ceil_mode;
   }
 
-  void backward_by_two(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>& dx, Index block, Index c) const {
-    const Pack<T> zero(T(0));
-    for (Index i = 0; i < y.height(); ++i) {
-      const Pack<T>*value = y.row(block, c, i), *gradient = dy.row(block, c, i);
-      const Pack<T>*in = x.row(block, c, 2 * i), *in_below = in + x.row_stride();
-      Pack<T>*out = dx.row(block, c, 2 * i), *out_below = out + dx.row_stride();
-      for (Index j = 0; j < y.width(); ++j) {
-        Pack<T> left = gradient[j];
-        out[2 * j] = take_where_equal(in[2 * j], value[j], left);
-        out[2 * j + 1] = take_where_equal(in[2 * j + 1], value[j], left);
-        out_below[2 * j] = take_where_equal(in_below[2 * j], value[j], left);
-        out_below[2 * j + 1] = take_where_equal(in_below[2 * j + 1], value[j], left);
+  void schedule_forward_by_two(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) {
+    if (mode.gradient) places_.resize(static_cast<std::size_t>(y.blocks() * y.channels() * y.plane()));
+    schedule.each_channel(x.channels(), x.plane(), [&, keeps = mode.gradient](Index block, Index c) {
+      for (Index i = 0; i < y.height(); ++i) {
+        const Pack<T>*in = x.row(block, c, 2 * i), *in_below = in + x.row_stride();
+        Pack<T>* const out = y.row(block, c, i);
+        Place* const place = keeps ? places_.data() + first_window(y, block, c, i) : nullptr;
+        for (Index j = 0; j < y.width(); ++j) {
+          const Pack<T> top = greater(in[2 * j], in[2 * j + 1]), bottom = greater(in_below[2 * j], in_below[2 * j + 1]);
+          out[j] = greater(top, bottom);
+          if (place == nullptr) continue;
+          const unsigned below = other_is_greater(top, out[j]), right_of_top = other_is_greater(in[2 * j], top),
+                         right_of_bottom = other_is_greater(in_below[2 * j], bottom);
+          place[j] = {static_cast<kernels::LaneBits>(below),
+                      static_cast<kernels::LaneBits>((below & right_of_bottom) | (~below & right_of_top))};
+        }
       }
-      for (Index q = 2 * y.width(); q < dx.width(); ++q) out[q] = out_below[q] = zero;
+    });
+  }
+
+  void backward_by_two(const Batch<T>& dy, Batch<T>& dx, Index block, Index c) const {
+    const Pack<T> zero(T(0));
+    for (Index i = 0; i < dy.height(); ++i) {
+      const Pack<T>* const gradient = dy.row(block, c, i);
+      const Place* const place = places_.data() + first_window(dy, block, c, i);
+      Pack<T>*out = dx.row(block, c, 2 * i), *out_below = out + dx.row_stride();
+      for (Index j = 0; j < dy.width(); ++j) {
+        const unsigned below = place[j].below, right = place[j].right;
+        const auto where = [&](unsigned bits) { return kernels::keep_where(gradient[j], static_cast<kernels::LaneBits>(bits)); };
+        out[2 * j] = where(~below & ~right);
+        out[2 * j + 1] = where(~below & right);
+        out_below[2 * j] = where(below & ~right);
+        out_below[2 * j + 1] = where(below & right);
+      }
+      for (Index q = 2 * dy.width(); q < dx.width(); ++q) out[q] = out_below[q] = zero;
     }
-    for (Index p = 2 * y.height(); p < dx.height(); ++p) std::fill_n(dx.row(block, c, p), dx.width(), zero);
+    for (Index p = 2 * dy.height(); p < dx.height(); ++p) std::fill_n(dx.row(block, c, p), dx.width(), zero);
+  }
+
+  // The first window of a row of the output, among all of a batch.
+  static Index first_window(const Batch<T>& y, Index block, Index c, Index row) {
+    return ((block * y.channels() + c) * y.height() + row) * y.width();
+  }
+
+  // The lanes in which greater(first, other) is the other.
+  NORMNET_INLINE static unsigned other_is_greater(const Pack<T>& first, const Pack<T>& result) {
+    return kernels::lanes_where_equal(first, first) & ~unsigned{kernels::lanes_where_equal(first, result)};
   }
 
   NORMNET_INLINE Pack<T> greatest(const Pack<T>* in, const PoolWindow& row, const PoolWindow& column, Index row_stride) const {
@@ -145,6 +180,7 @@ class MaxPool2d final : public BlockLayer<T> {
 
   Options options_;
   PoolGeometry geometry_;
+  std::vector<Place> places_;  // of each window, by_two() alone
 };
 
 }  // namespace normnet::inline NORMNET_ABI

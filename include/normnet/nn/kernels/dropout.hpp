@@ -4,6 +4,7 @@
 #include <normnet/core/pack.hpp>
 #include <normnet/core/random.hpp>
 #include <normnet/core/shape.hpp>
+#include <normnet/nn/kernels/lane_bits.hpp>
 
 #include <algorithm>
 #include <array>
@@ -20,10 +21,10 @@ namespace normnet::inline NORMNET_ABI::kernels {
 /// The rounds of philox that dropout draws with. It needs no more than that what is dropped shows no pattern.
 inline constexpr int dropout_rounds = 7;
 
-/// Bit l of an element's mask belongs to image l of a block.
-using KeepBits = std::uint16_t;
+/// Whether an element stays, in each image of a block.
+using KeepBits = LaneBits;
 
-/// The masks of the eight elements that one philox counter serves.
+/// Those of the eight elements that one philox counter serves.
 using EightKeepBits = std::array<KeepBits, 8>;
 
 #if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
@@ -174,29 +175,6 @@ inline void draw_keep_bits(const Random& random, std::uint32_t first_image, Inde
       }
     }
   }
-}
-
-/// The lanes of `a` whose bit is set; zero in the others.
-template <class T>
-NORMNET_INLINE Pack<T> keep_where(const Pack<T>& a, KeepBits bits) {
-#if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
-  Pack<T> result;
-  for (int lane = 0; lane < Pack<T>::lanes; ++lane) result.set(lane, (bits >> lane & 1) != 0 ? a[lane] : T(0));
-  return result;
-#elif defined(__AVX512F__)
-  if constexpr (sizeof(T) == 4) {
-    return Pack<T>(typename Pack<T>::Vector(_mm512_maskz_mov_ps(bits, a.v)));
-  } else {
-    return Pack<T>(typename Pack<T>::Vector(_mm512_maskz_mov_pd(static_cast<__mmask8>(bits), a.v)));
-  }
-#else
-  using Lane = std::conditional_t<sizeof(T) == 4, std::int32_t, std::int64_t>;
-  typedef Lane Lanes __attribute__((vector_size(NORMNET_PACK_BYTES)));
-  Lanes lane_bit;
-  for (int lane = 0; lane < Pack<T>::lanes; ++lane) lane_bit[lane] = Lane{1} << lane;
-  const Lanes set = (static_cast<Lane>(bits) - Lanes{}) & lane_bit;
-  return Pack<T>(set != 0 ? a.v : typename Pack<T>::Vector{});
-#endif
 }
 
 }  // namespace normnet::inline NORMNET_ABI::kernels
