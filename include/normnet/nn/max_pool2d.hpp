@@ -70,9 +70,10 @@ class MaxPool2d final : public BlockLayer<T> {
   /// choice. It is found again by comparing x with y; windows of 2x2 side by side, the common case, keep it as two bits.
   void schedule_backward(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
                          BlockSchedule& schedule) override {
-    if (by_two())
-      return schedule.each_channel(x.channels(), x.plane(),
-                                   [&, dx](Index block, Index c) { backward_by_two(dy, *dx, block, c); });
+    if (by_two()) {
+      schedule.each_channel(x.channels(), x.plane(), [&, dx](Index block, Index c) { backward_by_two(dy, *dx, block, c); });
+      return;
+    }
     auto work = [&, dx, rows = geometry_.row_windows(x.height()), columns = geometry_.column_windows(x.width())](Index block,
                                                                                                                  Index c) {
       for (Index p = 0; p < dx->height(); ++p) std::fill_n(dx->row(block, c, p), dx->width(), Pack<T>(T(0)));
