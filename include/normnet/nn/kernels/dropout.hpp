@@ -10,11 +10,6 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <type_traits>
-
-#if !defined(NORMNET_PLAIN_VECTOR) && defined(__SSE2__)
-#include <immintrin.h>
-#endif
 
 namespace normnet::inline NORMNET_ABI::kernels {
 
