@@ -210,6 +210,102 @@ TEST_CASE("what a normalization computes for the ReLUs beside it changes no bit"
   }
 }
 
+TEST_CASE("what layers read through a normalization before them changes no bit", "[sequential][norm]") {
+  using Algorithm = ConvAlgorithm;
+  const auto build = [] {
+    // Winograd by blocks, with borders of any width, with groups, of a whole batch; direct in register tiles whose last ones
+    // overlap, with stride and groups, of a single pixel; pooling of odd extents. With a ReLU between and without one.
+    Sequential<float> net(1);
+    net.add(BatchNorm2d<float>(8)).add(ReLU<float>());
+    net.add(Conv2d<float>(
+        {.in_channels = 8, .out_channels = 10, .kernel_size = 3, .padding = {1, 0}, .algorithm = Algorithm::winograd}));
+    net.add(BatchNorm2d<float>(10));
+    net.add(Conv2d<float>(
+        {.in_channels = 10, .out_channels = 12, .kernel_size = 3, .padding = 2, .groups = 2, .algorithm = Algorithm::winograd}));
+    net.add(BatchNorm2d<float>(12)).add(ReLU<float>());
+    net.add(Conv2d<float>({.in_channels = 12, .out_channels = 7, .kernel_size = 1, .algorithm = Algorithm::direct}));
+    net.add(BatchNorm2d<float>(7)).add(MaxPool2d<float>(2)).add(BatchNorm2d<float>({.channels = 7, .affine = false}));
+    net.add(Conv2d<float>(
+        {.in_channels = 7, .out_channels = 14, .kernel_size = 1, .stride = {2, 1}, .algorithm = Algorithm::direct}));
+    net.add(BatchNorm2d<float>({.channels = 14, .track_running_stats = false})).add(ReLU<float>());
+    net.add(
+        Conv2d<float>({.in_channels = 14, .out_channels = 10, .kernel_size = 1, .groups = 2, .algorithm = Algorithm::direct}));
+    net.add(BatchNorm2d<float>(10)).add(ReLU<float>()).add(MaxPool2d<float>(2)).add(BatchNorm2d<float>(10)).add(ReLU<float>());
+    net.add(Conv2d<float>({.in_channels = 10, .out_channels = 300, .kernel_size = 1, .algorithm = Algorithm::direct}));
+    net.add(BatchNorm2d<float>(300)).add(ReLU<float>());
+    net.add(Conv2d<float>(
+        {.in_channels = 300, .out_channels = 90, .kernel_size = 3, .padding = 1, .algorithm = Algorithm::winograd}));
+    for (auto& [name, parameter] : net.parameters()) {  // of either sign, so that lines fall and ReLU's halves are not xhat's
+      if (parameter->value.shape().rank() != 4) {
+        parameter->value = test::random_tensor<float>(parameter->value.shape(), static_cast<std::uint64_t>(name.size()));
+      }
+    }
+    return net;
+  };
+  auto net = build(), plain = build();
+  const auto x = Batch<float>::from(test::random_tensor<float>({19, 8, 11, 9}, 1));
+  const Random random = Random(1).fork(~std::uint64_t{0});
+  for (const bool training : {true, false}) {
+    net.train(training);
+    LayerByLayer<float> reference;
+    reference.forward(plain, x, random.fork(0), training);
+    const Tensor<float> y = net.forward(x).to_tensor();
+    CHECK(y == reference.values.back().to_tensor());
+    const auto dy = Batch<float>::from(test::random_tensor<float>(y.shape(), 2));
+    const Tensor<float> expected_dx = reference.backward(plain, dy).to_tensor();
+    Batch<float> dx;
+    net.backward(dy, dx);
+    CHECK(dx.to_tensor() == expected_dx);
+    CHECK(gradients(net) == gradients(plain));
+
+    // A watcher that comes between the passes: what it would have seen of the first is not there.
+    struct Onlooker final : LayerWatcher<float> {
+      void before_forward(const Batch<float>&) override {}
+      void after_forward(Layer<float>&, const Batch<float>&) override {}
+      void before_backward(const Batch<float>&) override {}
+      void after_backward(Layer<float>&, const Batch<float>*) override {}
+    } onlooker;
+    net.forward(x);
+    reference.forward(plain, x, random.fork(1), training);
+    net.watch(&onlooker);
+    net.backward(dy, dx);
+    CHECK(dx.to_tensor() == expected_dx);
+    net.watch(nullptr);
+    reference.backward(plain, dy);
+    CHECK(gradients(net) == gradients(plain));
+    if (!training) CHECK(net.inference(x).to_tensor() == y);
+  }
+}
+
+TEST_CASE("another algorithm between the passes does not disturb what is read through a normalization", "[sequential][norm]") {
+  struct Case {
+    Index kernel_size;
+    ConvAlgorithm before, after;
+  };
+  for (const Case c :
+       {Case{1, ConvAlgorithm::direct, ConvAlgorithm::im2col}, Case{3, ConvAlgorithm::winograd, ConvAlgorithm::direct},
+        Case{3, ConvAlgorithm::direct, ConvAlgorithm::winograd}}) {
+    const auto build = [&c] {
+      Sequential<double> net(1);
+      net.add(BatchNorm2d<double>(6));
+      net.add(Conv2d<double>({.in_channels = 6, .out_channels = 5, .kernel_size = c.kernel_size, .algorithm = c.before}));
+      return net;
+    };
+    auto net = build(), undisturbed = build();
+    const auto x = Batch<double>::from(test::random_tensor<double>({9, 6, 7, 8}, 1));
+    const auto dy = Batch<double>::from(test::random_tensor<double>(net.forward(x).shape(), 2));
+    undisturbed.forward(x);
+    dynamic_cast<Conv2d<double>&>(net[1]).set_algorithm(c.after);
+    net.backward(dy);
+    undisturbed.backward(dy);
+    for (std::size_t i = 0; i < 2; ++i) {  // of the normalization, whose gradient comes from the convolution, and of that
+      const auto &actual = net.parameters()[2 * i].parameter->grad, &expected = undisturbed.parameters()[2 * i].parameter->grad;
+      // Sums of 300 products of about 1, in doubles; Winograd's round some ten times worse.
+      for (Index k = 0; k < expected.size(); ++k) CHECK(actual.data()[k] == Approx(expected.data()[k]).margin(1e-10).epsilon(0));
+    }
+  }
+}
+
 TEST_CASE("a bias before a norm that takes it away has the gradient zero", "[sequential][norm]") {
   // Whether the norm subtracts the mean of each channel, in training and in evaluation.
   struct Case {
@@ -344,6 +440,27 @@ TEST_CASE("the plan overwrites what nobody reads again", "[sequential]") {
   net.inference(x);
   // One value for all four.
   CHECK(net.activation_bytes() == 4 * map + output + mask);
+}
+
+TEST_CASE("the plan has no memory for what nobody writes", "[sequential][norm]") {
+  const auto x = Batch<float>::from(test::random_tensor<float>({32, 6, 8, 6}, 1));
+  Sequential<float> net;
+  net.add(Conv2d<float>({.in_channels = 6, .out_channels = 10, .kernel_size = 1})).add(BatchNorm2d<float>(10)).add(ReLU<float>());
+  net.add(Conv2d<float>({.in_channels = 10, .out_channels = 6, .kernel_size = 1, .algorithm = ConvAlgorithm::direct}));
+  net.add(BatchNorm2d<float>(6)).add(MaxPool2d<float>(2));
+  const std::size_t map = Batch<float>({32, 10, 8, 6}).bytes(), second = Batch<float>({32, 6, 8, 6}).bytes();
+  const std::size_t output = Batch<float>({32, 6, 4, 3}).bytes();
+  net.forward(x);
+  const std::size_t places = net[5].activation_bytes();
+  // What each convolution writes; the normalizations are read through by the layers behind.
+  CHECK(net.activation_bytes() == map + second + output + places);
+  // By this algorithm that cannot be.
+  dynamic_cast<Conv2d<float>&>(net[3]).set_algorithm(ConvAlgorithm::im2col);
+  net.forward(x);
+  CHECK(net.activation_bytes() == 2 * map + second + output + places);
+  dynamic_cast<Conv2d<float>&>(net[3]).set_algorithm(ConvAlgorithm::direct);
+  net.forward(x);
+  CHECK(net.activation_bytes() == map + second + output + places);
 }
 
 TEST_CASE("a model counts the memory of what is inside of its layers", "[sequential][residual]") {

@@ -63,13 +63,22 @@ class BatchNorm2d final : public NormalizationLayer<T> {
 
   void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule,
                              kernels::Pointwise<T> after) override {
+    schedule_prologue(x, mode, schedule);
+    schedule.each_channel(options_.channels, x.plane(), [&, after = std::move(after)](Index block, Index c) {
+      after.of_channel(c).apply_behind(lines_[static_cast<std::size_t>(c)], x, y, block, c);
+    });
+  }
+
+  bool has_prologue() const override { return true; }
+
+  kernels::Prologue<T> schedule_prologue(const Batch<T>& x, const Mode& mode, BlockSchedule& schedule) override {
     uses_batch_statistics_ = mode.training || !options_.track_running_stats;
     const Index count = x.images() * x.plane(), channels = options_.channels;
     if (uses_batch_statistics_ && count < 2) {
       fail(this->label(), ": expected more than one value per channel in training, got ", count, " (input ", x.shape(), ")");
     }
     if (uses_batch_statistics_) {
-      moments_.resize(static_cast<std::size_t>(channels));
+      resize_moments();
       statistics_.resize(static_cast<std::size_t>(x.blocks() * channels));
       // Gathered while a block is in the cache from the layer before, and used while it is to be in that of the layer behind.
       schedule.each_channel(channels, 2 * x.plane(), [&](Index block, Index c) {
@@ -85,18 +94,14 @@ class BatchNorm2d final : public NormalizationLayer<T> {
     } else {
       set_running_moments();
     }
-    schedule.each_channel(channels, x.plane(), [&, after = std::move(after)](Index block, Index c) {
-      after.of_channel(c).apply_behind(line_of(c), x, y, block, c);
-    });
+    return {lines_.data(), false};
   }
 
   bool append_to(kernels::Pointwise<T>& pointwise, const Mode& mode) override {
     if (mode.training || !options_.track_running_stats) return false;
     uses_batch_statistics_ = false;
     set_running_moments();
-    std::vector<kernels::NormalizingLine<T>> lines;
-    for (Index c = 0; c < options_.channels; ++c) lines.push_back(line_of(c));
-    return pointwise.append_lines(std::move(lines));
+    return pointwise.append_lines(lines_);
   }
 
   /// With xhat = (x - mean) * rstd, g = weight * dy, and means over the channel's images and pixels:
@@ -111,7 +116,9 @@ class BatchNorm2d final : public NormalizationLayer<T> {
     const Index channels = options_.channels;
     sums_.resize(static_cast<std::size_t>(x.blocks() * channels));
     total_.resize(static_cast<std::size_t>(channels));
-    const auto of_output = [this, rectified](Index c) { return kernels::LineOutputGradient<T>{line_of(c), rectified.output}; };
+    const auto of_output = [this, rectified](Index c) {
+      return kernels::LineOutputGradient<T>{lines_[static_cast<std::size_t>(c)], rectified.output};
+    };
     const auto gather = [&, of_output](Index block, Index c) {
       const auto sums = kernels::gradient_sums(x, dy, block, c, moments_[static_cast<std::size_t>(c)], of_output(c));
       of_block(sums_, block, c) = {sums.dy.total(x.images_in(block)), sums.dy_xhat.total(x.images_in(block))};
@@ -173,19 +180,22 @@ class BatchNorm2d final : public NormalizationLayer<T> {
     return statistics;
   }
 
+  void resize_moments() {
+    moments_.resize(static_cast<std::size_t>(options_.channels));
+    lines_.resize(static_cast<std::size_t>(options_.channels));
+  }
+
   void set_moments(Index c, const kernels::Statistics& statistics) {
-    moments_[static_cast<std::size_t>(c)] = kernels::Moments<T>::broadcast(statistics, options_.eps);
+    const auto index = static_cast<std::size_t>(c);
+    moments_[index] = kernels::Moments<T>::broadcast(statistics, options_.eps);
+    lines_[index] = {moments_[index], weight_.value.data()[c], bias_.value.data()[c]};
   }
 
   void set_running_moments() {
-    moments_.resize(static_cast<std::size_t>(options_.channels));
+    resize_moments();
     for (Index c = 0; c < options_.channels; ++c) {
       set_moments(c, {1, static_cast<double>(running_mean_.data()[c]), static_cast<double>(running_var_.data()[c])});
     }
-  }
-
-  kernels::NormalizingLine<T> line_of(Index c) const {
-    return {moments_[static_cast<std::size_t>(c)], weight_.value.data()[c], bias_.value.data()[c]};
   }
 
   void follow(Index c, const kernels::Statistics& current) {
@@ -200,6 +210,7 @@ class BatchNorm2d final : public NormalizationLayer<T> {
   Parameter<T> weight_, bias_;
   Tensor<T> running_mean_, running_var_;
   std::vector<kernels::Moments<T>, AlignedAllocator<kernels::Moments<T>>> moments_;  // of each channel
+  std::vector<kernels::NormalizingLine<T>> lines_;                                   // of each channel
   std::vector<kernels::Statistics> statistics_;                                      // of each block and channel
   std::vector<Sums> sums_, total_;                                                   // of each block and channel; of each channel
   bool uses_batch_statistics_ = true;

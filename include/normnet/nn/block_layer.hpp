@@ -35,6 +35,20 @@ class BlockLayer : public Layer<T> {
   /// work then.
   virtual bool append_to(kernels::Pointwise<T>&, const Mode&) { return false; }
 
+  /// Whether this layer computes each value from that value alone, by a straight line that it finds from all of x. Its backward
+  /// pass does not read y then, and does that of a ReLU behind it.
+  virtual bool has_prologue() const { return false; }
+
+  /// For such a layer: adds the steps that find the lines, leaves everything but y as schedule_forward() would, and returns the
+  /// lines. They live until this layer's next pass.
+  virtual kernels::Prologue<T> schedule_prologue(const Batch<T>&, const Mode&, BlockSchedule&) { return {}; }
+
+  /// Whether this layer can apply such a function to inputs of that shape as it reads them, in the forward and the backward pass.
+  virtual bool takes_prologue(const Shape&) const { return false; }
+
+  /// For such a layer: what it reads its input through in the passes that follow, until the next call.
+  void set_prologue(const kernels::Prologue<T>& prologue) { prologue_ = prologue; }
+
   /// Adds the steps of backward(x, y, dy, dx). dx is null where nobody asks for it; this is so only for layers with parameters.
   /// Later steps of the same run may overwrite dx, which may be dy; they leave x, y and any other dy as they are.
   /// Work that is added with BlockSchedule::at_end() may read neither dx nor dy: the gradients of other layers take their memory.
@@ -69,6 +83,7 @@ class BlockLayer : public Layer<T> {
   virtual bool reads_gradient_border(const Shape&) const { return true; }
 
   void forward(const Batch<T>& x, Batch<T>& y, const Mode& mode) final {
+    set_prologue({});
     BlockSchedule schedule(x.blocks());
     schedule_forward(x, y, mode, schedule);
     schedule.run();
@@ -86,6 +101,12 @@ class BlockLayer : public Layer<T> {
     schedule_backward(x, y, dy, nullptr, schedule);
     schedule.run();
   }
+
+ protected:
+  const kernels::Prologue<T>& prologue() const { return prologue_; }
+
+ private:
+  kernels::Prologue<T> prologue_;
 };
 
 }  // namespace normnet::inline NORMNET_ABI

@@ -90,14 +90,23 @@ class Conv2d final : public BlockLayer<T> {
     return algorithm(x.shape(), ConvPass::forward) != ConvAlgorithm::im2col;
   }
 
+  bool takes_prologue(const Shape& input) const override {
+    const auto takes = [&](ConvPass pass) {
+      const ConvAlgorithm chosen = algorithm(input, pass);
+      return chosen == ConvAlgorithm::winograd || (chosen == ConvAlgorithm::direct && kernels::conv_direct_takes_prologue(conv_));
+    };
+    return takes(ConvPass::forward) && takes(ConvPass::weight_gradient);
+  }
+
   void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule,
                              kernels::Pointwise<T> after) override {
     const T* weight = weight_.value.data();
     const T* bias = options_.bias ? bias_.value.data() : nullptr;
     switch (algorithm(x.shape(), ConvPass::forward)) {
       case ConvAlgorithm::winograd:
-        return schedule_winograd(kernels::winograd_forward(conv_, {y.height(), y.width()}, weight, bias, std::move(after)), x, y,
-                                 schedule);
+        return schedule_winograd(
+            kernels::winograd_forward(conv_, {y.height(), y.width()}, weight, bias, std::move(after), this->prologue()), x, y,
+            schedule);
       case ConvAlgorithm::im2col:
         return schedule.then([&, weight, bias] { kernels::conv_im2col_forward(conv_, x, weight, bias, y); });
       default:
@@ -105,7 +114,8 @@ class Conv2d final : public BlockLayer<T> {
           return schedule.each_part(kernels::conv_rows_forward(conv_, {y.height(), y.width()}, weight, bias, std::move(after)), x,
                                     y);
         }
-        return schedule.each_part(kernels::conv_direct_forward(conv_, x, weight, bias, y, std::move(after)), x, y);
+        return schedule.each_part(kernels::conv_direct_forward(conv_, x, weight, bias, y, std::move(after), this->prologue()), x,
+                                  y);
     }
   }
 
@@ -129,10 +139,10 @@ class Conv2d final : public BlockLayer<T> {
                                   BlockSchedule& schedule) override {
     schedule.then([&] {
       T* const dweight = weight_.grad.data();
-      switch (algorithm(x.shape(), ConvPass::weight_gradient)) {
-        case ConvAlgorithm::winograd: kernels::WinogradWeightGradient<T>(conv_, x, dy).add_to(dweight); break;
+      switch (weight_gradient_algorithm(x.shape())) {
+        case ConvAlgorithm::winograd: kernels::WinogradWeightGradient<T>(conv_, x, dy, this->prologue()).add_to(dweight); break;
         case ConvAlgorithm::im2col: kernels::conv_im2col_weight_gradient(conv_, x, dy, dweight); break;
-        default: kernels::conv_direct_weight_gradient(conv_, x, dy, dweight);
+        default: kernels::conv_direct_weight_gradient(conv_, x, dy, dweight, this->prologue());
       }
     });
     if (dx != nullptr) schedule_input_gradient(x, dy, *dx, schedule);
@@ -191,6 +201,12 @@ class Conv2d final : public BlockLayer<T> {
   ConvAlgorithm algorithm(const Shape& input, ConvPass pass) const {
     if (options_.algorithm != ConvAlgorithm::automatic) return options_.algorithm;
     return kernels::fastest_algorithm<T>(conv_, {input[2], input[3]}, pass);
+  }
+
+  // With a prologue the one that takes_prologue() was asked about, although there may be another by now.
+  ConvAlgorithm weight_gradient_algorithm(const Shape& input) const {
+    if (this->prologue().empty()) return algorithm(input, ConvPass::weight_gradient);
+    return kernels::winograd_applies(conv_) ? ConvAlgorithm::winograd : ConvAlgorithm::direct;
   }
 
   static void schedule_winograd(kernels::WinogradProblem<T> problem, const Batch<T>& x, Batch<T>& y, BlockSchedule& schedule) {

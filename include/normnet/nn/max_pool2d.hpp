@@ -52,6 +52,8 @@ class MaxPool2d final : public BlockLayer<T> {
   Keeps keeps_for_backward() const override { return by_two() ? Keeps::nothing : Keeps::both; }
   std::size_t activation_bytes() const override { return places_.size() * sizeof(Place); }
 
+  bool takes_prologue(const Shape&) const override { return by_two(); }
+
   void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
     if (by_two()) return schedule_forward_by_two(x, y, mode, schedule);
     auto work = [&, rows = geometry_.row_windows(x.height()), columns = geometry_.column_windows(x.width())](Index block,
@@ -112,16 +114,24 @@ class MaxPool2d final : public BlockLayer<T> {
   void schedule_forward_by_two(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) {
     if (mode.gradient) places_.resize(static_cast<std::size_t>(y.blocks() * y.channels() * y.plane()));
     schedule.each_channel(x.channels(), x.plane(), [&, keeps = mode.gradient](Index block, Index c) {
+      const bool through = !this->prologue().empty();
+      const kernels::NormalizingLine<T> line = through ? this->prologue().lines[c] : kernels::NormalizingLine<T>();
+      const Pack<T> least = this->prologue().least();
       for (Index i = 0; i < y.height(); ++i) {
         const Pack<T>*in = x.row(block, c, 2 * i), *in_below = in + x.row_stride();
         Pack<T>* const out = y.row(block, c, i);
         Place* const place = keeps ? places_.data() + first_window(y, block, c, i) : nullptr;
         for (Index j = 0; j < y.width(); ++j) {
-          const Pack<T> top = greater(in[2 * j], in[2 * j + 1]), bottom = greater(in_below[2 * j], in_below[2 * j + 1]);
+          Pack<T> window[4] = {in[2 * j], in[2 * j + 1], in_below[2 * j], in_below[2 * j + 1]};
+          if (through) {
+#pragma GCC unroll 4
+            for (Pack<T>& value : window) value = max(least, line(value));
+          }
+          const Pack<T> top = greater(window[0], window[1]), bottom = greater(window[2], window[3]);
           out[j] = greater(top, bottom);
           if (place == nullptr) continue;
-          const unsigned below = other_is_greater(top, out[j]), right_of_top = other_is_greater(in[2 * j], top),
-                         right_of_bottom = other_is_greater(in_below[2 * j], bottom);
+          const unsigned below = other_is_greater(top, out[j]), right_of_top = other_is_greater(window[0], top),
+                         right_of_bottom = other_is_greater(window[2], bottom);
           place[j] = {static_cast<kernels::LaneBits>(below),
                       static_cast<kernels::LaneBits>((below & right_of_bottom) | (~below & right_of_top))};
         }

@@ -22,6 +22,9 @@ struct Places {
 
   std::vector<std::size_t> slot;  // of each place
   std::vector<Slot> slots;
+  /// The place that each layer reads: its own, unless it does the work of layers before it as it reads. Nobody writes the places
+  /// between then, and they have no memory.
+  std::vector<std::size_t> source;
   /// Whether feature maps are read by the next layer alone. They share two memories in turn then: block after block, so that one is
   /// still in the cache when its memory is written again.
   bool in_turn = false;
@@ -30,11 +33,25 @@ struct Places {
 
   bool is_callers(std::size_t place) const { return slot[place] == slot.front() || slot[place] == slot.back(); }
 
+  /// The layer that does the work of layer i as it reads; i itself if there is none. A ReLU may stand between them.
+  std::size_t reader_of(std::size_t i) const {
+    for (std::size_t reader = i + 1; reader < std::min(i + 3, source.size()); ++reader) {
+      if (source[reader] == i) return reader;
+    }
+    return i;
+  }
+
   /// The feature map of a place, between those of the caller.
   const Batch<T>& at(std::size_t place, const Batch<T>& first, const Batch<T>& last) const {
     return slot[place] == slot.front() ? first : slot[place] == slot.back() ? last : slots[slot[place]].storage;
   }
   Batch<T>& writable(std::size_t place, Batch<T>& last) { return slot[place] == slot.back() ? last : slots[slot[place]].storage; }
+
+  /// Whether the layer before a place writes it.
+  bool is_written(std::size_t place) const {
+    return place >= source.size() ||
+           *std::min_element(source.begin() + static_cast<std::ptrdiff_t>(place), source.end()) >= place;
+  }
 
   /// Takes the shapes of all places. Throws Error when they do not fit the memory; no shape is taken then.
   void reset(const std::vector<Shape>& shapes) {
@@ -44,7 +61,12 @@ struct Places {
     } else {
       for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
         Slot& at = slots[slot[place]];
-        if (!is_callers(place)) at.storage.reset(shapes[place], at.halo);
+        if (is_callers(place)) continue;
+        if (is_written(place)) {
+          at.storage.reset(shapes[place], at.halo);
+        } else {
+          at.storage = Batch<T>();
+        }
       }
     }
     input = shapes.front();

@@ -147,11 +147,11 @@ class Sequential final : public BlockLayer<T> {
     if (layers_.empty()) return schedule_copy(x, y, schedule);
     plan(x.shape());
     Places<T>& places = mode.gradient ? kept_ : inferred_;
-    prepare(places);
+    prepare(places, sources(mode));
     const auto mode_of = [&](std::size_t i) { return Mode{mode.training, mode.random.fork(i), mode.gradient}; };
     bool changed_place = false;
     for (std::size_t i = 0; i < layers_.size(); ++i) {
-      const Batch<T>& in = places.at(i, x, y);
+      const Batch<T>& in = places.at(places.source[i], x, y);
       Batch<T>& out = places.writable(i + 1, y);
       const Mode of_layer = mode_of(i);
       if (places.slot[i] != places.slot[i + 1]) {
@@ -159,6 +159,14 @@ class Sequential final : public BlockLayer<T> {
         changed_place = true;
       }
       auto* const block_layer = block_layer_at(i);
+      if (block_layer != nullptr && places.source[i] == i) block_layer->set_prologue({});
+      if (const std::size_t reader = places.reader_of(i); reader != i) {
+        kernels::Prologue<T> prologue = block_layer->schedule_prologue(in, of_layer, schedule);
+        prologue.relu = reader == i + 2;
+        block_layer_at(reader)->set_prologue(prologue);
+        i = reader - 1;
+        continue;
+      }
       if (block_layer != nullptr && watcher_ == nullptr && block_layer->applies_pointwise(in)) {
         // Layers that would overwrite its output at once, value by value, are computed with it.
         kernels::Pointwise<T> after;
@@ -186,7 +194,7 @@ class Sequential final : public BlockLayer<T> {
       if (dx != nullptr) schedule_copy(dy, *dx, schedule);
       return;
     }
-    prepare(gradients_);
+    prepare(gradients_, {});
     const bool parameters_only = dx == nullptr;
     std::size_t lowest = 0;
     if (parameters_only) {
@@ -197,10 +205,8 @@ class Sequential final : public BlockLayer<T> {
     const auto writable = [&](std::size_t place) -> Batch<T>& {
       return slot[place] == slot.front() ? *dx : gradients_.slots[slot[place]].storage;
     };
-    // Whether layer i is a ReLU whose backward pass a neighbour may do.
     const auto is_left_to_neighbour = [&](std::size_t i) {
-      auto* const block_layer = block_layer_at(i);
-      return watcher_ == nullptr && slot[i] == slot[i + 1] && block_layer != nullptr && block_layer->is_relu();
+      return is_relu_in_place(i) && (watcher_ == nullptr || !kept_.is_written(i + 1));
     };
     bool changed_place = false;
     for (std::size_t i = layers_.size(); i-- > lowest;) {
@@ -210,7 +216,7 @@ class Sequential final : public BlockLayer<T> {
         rectified.output = true;
         --i;
       }
-      const Batch<T>&in = kept_.at(i, x, y), &out = kept_.at(i + 1, x, y);
+      const Batch<T>&in = kept_.at(kept_.source[i], x, y), &out = kept_.at(i + 1, x, y);
       Batch<T>* of_input = parameters_only && i == lowest ? nullptr : &writable(i);
       if (of_input != nullptr && slot[i] != slot[i + 1]) {
         gradients_.schedule_change(i, changed_place, someone_reads_gradient_border(i, parameters_only ? lowest + 1 : 0),
@@ -296,8 +302,25 @@ class Sequential final : public BlockLayer<T> {
     shapes_ = std::move(shapes);
   }
 
-  void prepare(Places<T>& places) {
-    if (places.input != shapes_.front()) places.reset(shapes_);
+  void prepare(Places<T>& places, std::vector<std::size_t> sources) {
+    if (places.input == shapes_.front() && places.source == sources) return;
+    places.source = std::move(sources);
+    places.reset(shapes_);
+  }
+
+  // The place that each layer reads. Where there is a backward pass to follow, a layer that can reads the input of a
+  // normalization before it in place of its output: writing feature maps takes longer than computing them twice.
+  std::vector<std::size_t> sources(const Mode& mode) const {
+    std::vector<std::size_t> sources;
+    for (std::size_t i = 0; i < layers_.size(); ++i) sources.push_back(i);
+    if (!mode.gradient || watcher_ != nullptr) return sources;
+    for (std::size_t i = 0; i < layers_.size(); ++i) {
+      if (block_layer_at(i) == nullptr || !block_layer_at(i)->has_prologue()) continue;
+      const std::size_t reader = i + 1 < layers_.size() && is_relu_in_place(i + 1) ? i + 2 : i + 1;
+      if (reader >= layers_.size() || block_layer_at(reader) == nullptr) continue;
+      if (block_layer_at(reader)->takes_prologue(shapes_[reader])) sources[reader] = i;
+    }
+    return sources;
   }
 
   // A layer overwrites its input where it can and, if there will be a backward pass, where neither it nor the layer before reads
@@ -336,6 +359,11 @@ class Sequential final : public BlockLayer<T> {
   // The ReLUs whose backward passes a layer can do.
   kernels::Rectified rectified_at(std::size_t i) const {
     return block_layer_at(i) == nullptr ? kernels::Rectified{} : block_layer_at(i)->takes_rectified();
+  }
+
+  // Whether layer i is a ReLU that overwrites the gradient of its output, so that a neighbour may do its backward pass.
+  bool is_relu_in_place(std::size_t i) const {
+    return gradients_.slot[i] == gradients_.slot[i + 1] && block_layer_at(i) != nullptr && block_layer_at(i)->is_relu();
   }
 
   // Whether the gradient at that place, which is not the caller's, sums up to zero in every channel.

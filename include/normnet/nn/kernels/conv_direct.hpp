@@ -51,15 +51,15 @@ struct Tap {
   Index index;   // among the taps of the correlation
 };
 
-/// y(p) = after(bias + sum over c and taps of weight[c][tap] * x[c](p + tap)), for the pixels of two grids of the same size, in
-/// each group of channels.
+/// y(p) = after(bias + sum over c and taps of weight[c][tap] * before(x[c](p + tap))), for the pixels of two grids of the same
+/// size, in each group of channels. Only a correlation of a single tap that reads no border has a prologue.
 template <class T>
 class Correlation {
  public:
   /// value(group, output channel within the group, input channel within the group, tap) are the weights.
   template <class F>
   Correlation(const PixelGrid& in, const PixelGrid& out, Index groups, std::vector<Tap> taps, const Batch<T>& x,
-              const Batch<T>& y, const T* bias, F value, Pointwise<T> after = {})
+              const Batch<T>& y, const T* bias, F value, Pointwise<T> after = {}, const Prologue<T>& before = {})
       : in_(in),
         out_(out),
         groups_(groups),
@@ -67,13 +67,15 @@ class Correlation {
         outputs_(y.channels() / groups),
         taps_(std::move(taps)),
         bias_(bias),
-        after_(std::move(after)) {
+        after_(std::move(after)),
+        before_(before) {
     choose_tile({x.height(), x.width()});
     choose_inputs_at_once();
     tiles_ = (outputs_ + channels_ - 1) / channels_;
     for (const Tap& tap : taps_) last_offset_ = std::max(last_offset_, tap.offset);
     for (Index c = 0; c < inputs_; ++c) {
       for (const Tap& tap : taps_) offsets_.push_back(c * x.channel_stride() + tap.offset);
+      if (!before_.empty()) read_offsets_.push_back(c * pixels_at_once());
     }
     const Index tap_count = static_cast<Index>(taps_.size());
     weight_.resize(static_cast<std::size_t>(groups * tiles_ * tile_weights()));
@@ -100,7 +102,7 @@ class Correlation {
     if (single_pixels_) {
       std::vector<Tap> taps;
       return with_one_of(TallTiles(), channels_, [&](auto tile) {
-        Pack<T>* const so_far = scratch<T>(tiles_ * tile());
+        Pack<T>* const so_far = scratch<T>(tiles_ * tile() + read_packs(1));
         for (Index p = begin; p < end; ++p) {
           find_taps_inside({x.height(), x.width()}, p, taps);
           register_tiles<tile(), 1>(x, y, block, p, taps, so_far);
@@ -109,7 +111,7 @@ class Correlation {
     }
     with_tile(channels_, [&](auto tile) {
       constexpr int at_once = pixels_per_tile<tile()>();
-      Pack<T>* const so_far = scratch<T>(tiles_ * tile() * at_once);
+      Pack<T>* const so_far = scratch<T>(tiles_ * tile() * at_once + read_packs(at_once));
       for (Index p = begin; p < end; p += at_once) {
         register_tiles<tile(), at_once>(x, y, block, std::min(p, end - at_once), taps_, so_far);
       }
@@ -119,8 +121,18 @@ class Correlation {
  private:
   Index tile_weights() const { return inputs_ * static_cast<Index>(taps_.size()) * channels_; }
 
+  // The pixels that a register tile covers.
+  Index pixels_at_once() const {
+    Index pixels = 1;
+    if (!single_pixels_) with_tile(channels_, [&](auto tile) { pixels = pixels_per_tile<tile()>(); });
+    return pixels;
+  }
+
   // The first channel, within its group, of a tile; the last tile overlaps the one before.
   Index tile_start(Index tile_index) const { return std::min(tile_index * channels_, outputs_ - channels_); }
+
+  // The room for what a register tile reads through a prologue.
+  Index read_packs(Index pixels) const { return before_.empty() ? 0 : inputs_ * pixels; }
 
   static bool within(Index i, Index extent) { return i >= 0 && i < extent; }
 
@@ -177,17 +189,29 @@ class Correlation {
   // same pixels read them. The sums over them wait in memory while the next ones do.
   void choose_inputs_at_once() {
     constexpr Index cache_packs = 24 * 1024 / static_cast<Index>(sizeof(Pack<T>));
-    Index pixels = 1;
-    if (!single_pixels_) with_tile(channels_, [&](auto tile) { pixels = pixels_per_tile<tile()>(); });
-    const Index fit = std::max<Index>(8, cache_packs / std::max<Index>(1, pixels * static_cast<Index>(taps_.size())));
+    const Index fit = std::max<Index>(8, cache_packs / std::max<Index>(1, pixels_at_once() * static_cast<Index>(taps_.size())));
     inputs_at_once_ = equal_share(inputs_, fit);
   }
 
-  // Adds weight * x to the sums [channel][pixel] of a register tile, for every k = (input channel, tap) in [first, last). pixels[p]
-  // stands in the group's first channel. One loop: with one tap, a loop in a loop has as many instructions beside the products as
-  // in them. With 32 registers, of whose packs each is a line of the cache, the next channel is prefetched as well.
+  // Reads the pixels of input channels [first, last) of group g through the prologue, once for all register tiles that read them:
+  // read[c * Pixels + p].
+  template <int Pixels>
+  NORMNET_NOINLINE void read_through_prologue(const Pack<T>* const (&pixels)[Pixels], Index g, Index first, Index last,
+                                              Pack<T>* read) const {
+    const Pack<T> least = before_.least();
+    for (Index c = first; c < last; ++c) {
+      const NormalizingLine<T> line = before_.lines[g * inputs_ + c];
+      const Index offset = offsets_[static_cast<std::size_t>(c)];
+#pragma GCC unroll 9
+      for (int p = 0; p < Pixels; ++p) read[c * Pixels + p] = max(least, line(pixels[p][offset]));
+    }
+  }
+
+  // Adds weight * x to the sums [channel][pixel] of a register tile, for every k = (input channel, tap) in [first, last). That of
+  // pixel p is pixels[p][offsets[k]]. One loop: with one tap, a loop in a loop has as many instructions beside the products as in
+  // them. With 32 registers, of whose packs each is a line of the cache, the next channel is prefetched as well.
   template <int Channels, int Pixels>
-  NORMNET_OWN_REGISTERS void multiply(const T* weight, Index first, Index last, Index channel_stride,
+  NORMNET_OWN_REGISTERS void multiply(const T* weight, const Index* offsets, Index first, Index last, Index channel_stride,
                                       DirectAhead<Channels, Pixels, T> ahead, const Pack<T>* const (&pixels)[Pixels],
                                       Pack<T> (&sums)[Channels][Pixels]) const {
     Pack<T> sum[Channels][Pixels];
@@ -196,14 +220,14 @@ class Correlation {
 #pragma GCC unroll 9
     for (int p = 0; p < Pixels; ++p) pixel[p] = pixels[p];
     for (Index k = first; k < last; ++k) {
-      const Index offset = offsets_[static_cast<std::size_t>(k)];
+      const Index offset = offsets[k];
       Pack<T> x[Pixels];
 #pragma GCC unroll 9
       for (int p = 0; p < Pixels; ++p) {
         x[p] = load(pixel[p][offset]);
         if constexpr (simd_registers >= 32) prefetch(pixel[p] + offset + channel_stride);
       }
-      if constexpr (ahead.pays) ahead.turn(offset);
+      if constexpr (ahead.pays) ahead.turn();
       multiply(weight + k * Channels, x, sum);
     }
     if constexpr (ahead.pays) ahead.finish();
@@ -240,8 +264,8 @@ class Correlation {
     }
   }
 
-  // All output channels of `Pixels` successive pixels of a block. taps: those that a single pixel does not leave out; so_far: room
-  // for the sums of all register tiles.
+  // All output channels of `Pixels` successive pixels of a block. taps: those that a single pixel does not leave out; so_far:
+  // room for the sums of all register tiles, and behind them for what is read through a prologue.
   template <int Channels, int Pixels>
   void register_tiles(const Batch<T>& x, Batch<T>& y, Index block, Index first, const std::vector<Tap>& taps,
                       Pack<T>* so_far) const {
@@ -265,6 +289,9 @@ class Correlation {
     constexpr bool asks_ahead = DirectAhead<Channels, Pixels, T>::pays;
     const bool shares_pixels = asks_ahead && tap_count == 1;
     const Index share = shares_pixels ? (next_source + tiles_ - 1) / tiles_ : 0;
+    Pack<T>* const read = so_far + tiles_ * Channels * Pixels;
+    const Index operand_stride = before_.empty() ? channel_stride : Pixels;
+    const Index* const offsets = before_.empty() ? offsets_.data() : read_offsets_.data();
     for (Index g = 0; g < groups_; ++g) {
       const Pack<T>* pixel[Pixels];
       for (int p = 0; p < Pixels; ++p) pixel[p] = source[p] + g * inputs_ * channel_stride;
@@ -275,6 +302,9 @@ class Correlation {
             for (int p = 0; p < Pixels; ++p) prefetch(pixel[p] + i * channel_stride + next_source + last_offset_);
           }
         }
+        const Pack<T>* operand[Pixels];
+        for (int p = 0; p < Pixels; ++p) operand[p] = before_.empty() ? pixel[p] : read + p;
+        if (!before_.empty()) read_through_prologue(pixel, g, c, last, read);
         for (Index t = 0; t < tiles_; ++t) {
           const T* weight = weight_.data() + (g * tiles_ + t) * tile_weights();
           const Index channel = g * outputs_ + tile_start(t);
@@ -287,17 +317,20 @@ class Correlation {
             for (int p = 0; p < Pixels; ++p) sum[o][p] = c == 0 ? bias : of_tile[o * Pixels + p];
           }
           if constexpr (Pixels == 1) {
-            multiply(weight, c, last, channel_stride, taps, pixel[0], sum);
+            multiply(weight, c, last, operand_stride, taps, operand[0], sum);
           } else {
             DirectAhead<Channels, Pixels, T> ahead;
             if constexpr (asks_ahead) {
-              const Index begin = std::min(t * share, next_source);
-              ahead.read(pixel[0] + next_source + begin, std::min(share, next_source - begin));
+              if (shares_pixels) {
+                const Index begin = std::min(t * share, next_source);
+                ahead.read(pixel[0] + offsets_[static_cast<std::size_t>(c)] + next_source + begin,
+                           std::min(share, next_source - begin), channel_stride);
+              }
               if (last == inputs_) {
                 ahead.write(target[0] + channel * y.channel_stride() + next_target, out_.step.width, y.channel_stride());
               }
             }
-            multiply(weight, c * tap_count, last * tap_count, channel_stride, ahead, pixel, sum);
+            multiply(weight, offsets, c * tap_count, last * tap_count, operand_stride, ahead, operand, sum);
           }
           if (last < inputs_) {
 #pragma GCC unroll 24
@@ -325,9 +358,11 @@ class Correlation {
   PixelGrid in_, out_;
   Index groups_, inputs_, outputs_;  // channels of a group
   std::vector<Tap> taps_;
-  std::vector<Index> offsets_;  // of every k = (input channel, tap) from the pixel that they are for
+  std::vector<Index> offsets_;       // of every k = (input channel, tap) from the pixel that they are for
+  std::vector<Index> read_offsets_;  // the same in what is read through a prologue
   const T* bias_;
   Pointwise<T> after_;
+  Prologue<T> before_;
   Index last_offset_ = 0;  // the greatest of a tap, at least 0
   Index inputs_at_once_ = 0;
   Index tiles_ = 0;                             // that cover the channels of a group
@@ -345,11 +380,11 @@ inline Halo conv_gradient_halo(const ConvGeometry& conv) {
           border(conv.span().width, conv.padding.width, conv.stride.width)};
 }
 
-/// y = after(conv(x, weight) + bias), for batches of these extents. weight: O x C/G x KH x KW; bias: O values or null. x needs a
-/// border of the convolution's padding.
+/// y = after(conv(before(x), weight) + bias), for batches of these extents. weight: O x C/G x KH x KW; bias: O values or null. x
+/// needs a border of the convolution's padding.
 template <class T>
 Correlation<T> conv_direct_forward(const ConvGeometry& conv, const Batch<T>& x, const T* weight, const T* bias, const Batch<T>& y,
-                                   Pointwise<T> after = {}) {
+                                   Pointwise<T> after = {}, const Prologue<T>& before = {}) {
   std::vector<Tap> taps;
   for (Index u = 0; u < conv.kernel.height; ++u) {
     for (Index v = 0; v < conv.kernel.width; ++v) {
@@ -361,7 +396,7 @@ Correlation<T> conv_direct_forward(const ConvGeometry& conv, const Batch<T>& x, 
   return Correlation<T>(
       {y.height(), y.width(), {0, 0}, conv.stride}, {y.height(), y.width(), {0, 0}, {1, 1}}, conv.groups, std::move(taps), x, y,
       bias, [&](Index g, Index o, Index c, Index tap) { return weight[((g * outputs + o) * inputs + c) * count + tap]; },
-      std::move(after));
+      std::move(after), before);
 }
 
 /// dx = the gradient with respect to x, for batches of these extents: what these correlations of dy write one after the other. dy

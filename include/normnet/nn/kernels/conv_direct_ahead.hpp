@@ -15,10 +15,11 @@ class DirectAhead {
   /// products are better.
   static constexpr bool pays = simd_registers >= 32 && Channels > 1 && Pixels > 1;
 
-  /// `count` neighbouring pixels, the first at `pixel` in the first channel; in other channels when turn() comes to them.
-  void read(const Pack<T>* pixel, Index count) {
+  /// `count` neighbouring pixels of a channel for each turn, the first at `pixel` in the channel of the first turn.
+  void read(const Pack<T>* pixel, Index count, Index channel_stride) {
     pixel_ = pixel;
     pixels_ = count;
+    channel_stride_ = channel_stride;
   }
 
   /// The outputs of a register tile: the first, and the steps from it to the next pixel and to the next channel.
@@ -29,9 +30,10 @@ class DirectAhead {
     outputs_ = Channels * Pixels;
   }
 
-  /// To be called when the present pixels are read, which are so far from where they would be in the first channel.
-  NORMNET_INLINE void turn(Index offset) {
-    for (Index i = 0; i < pixels_; ++i) prefetch_later(pixel_ + offset + i);
+  /// To be called when the present pixels of a channel are read.
+  NORMNET_INLINE void turn() {
+    for (Index i = 0; i < pixels_; ++i) prefetch_later(pixel_ + i);
+    pixel_ += channel_stride_;
     if (outputs_ > 0) ask_for_output();
   }
 
@@ -51,7 +53,7 @@ class DirectAhead {
   }
 
   const Pack<T>* pixel_ = nullptr;
-  Index pixels_ = 0;
+  Index pixels_ = 0, channel_stride_ = 0;
   const Pack<T>* output_ = nullptr;
   Index step_ = 0, to_next_channel_ = 0;
   int outputs_ = 0;  // left

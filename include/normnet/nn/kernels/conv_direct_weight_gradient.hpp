@@ -3,6 +3,7 @@
 
 #include <normnet/core/batch.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
+#include <normnet/nn/kernels/pointwise.hpp>
 #include <normnet/nn/kernels/register_tiles.hpp>
 #include <normnet/nn/kernels/strips.hpp>
 
@@ -38,10 +39,10 @@ struct WeightTile {
 };
 
 /// One register tile of the weight gradient over one strip: result[o * result_stride + k] = sum over pixels and lanes of
-/// dy[o] * x(p + offset[k]), for every channel o of the tile but the skipped ones: another thread may be writing those.
-template <int Channels, int Columns, class T>
+/// dy[o] * read(k, x(p + offset[k])), for every channel o of the tile but the skipped ones: another thread may be writing those.
+template <int Channels, int Columns, class T, class Read>
 void weight_gradient_tile(const ConvGeometry& conv, const Strip& strip, const Batch<T>& x, const Batch<T>& dy,
-                          const WeightTile& tile, const Index* offset, T* result, Index result_stride) {
+                          const WeightTile& tile, const Index* offset, T* result, Index result_stride, Read read) {
   Pack<T> total[Channels * Columns];
 #pragma GCC unroll 54
   for (int i = 0; i < Channels * Columns; ++i) total[i] = Pack<T>(T(0));
@@ -55,8 +56,8 @@ void weight_gradient_tile(const ConvGeometry& conv, const Strip& strip, const Ba
       for (int o = 0; o < Channels; ++o) gradient[o] = first_gradient + o * dy.channel_stride();
       for (int k = 0; k < Columns; ++k) input[k] = first_input + offset[k];
       for (Index j = 0; j < width; ++j) {
-        add_outer_product<Channels, Columns>([&](int o) { return gradient[o][j]; }, [&](int k) { return input[k][j * step]; },
-                                             total);
+        add_outer_product<Channels, Columns>([&](int o) { return gradient[o][j]; },
+                                             [&](int k) { return read(k, input[k][j * step]); }, total);
       }
     }
   }
@@ -78,17 +79,30 @@ Index most_strip_pixels(const ConvGeometry& conv, const Batch<T>& dy) {
                   dy.blocks() * dy.plane() / std::max<Index>(1, most_sums / weights));
 }
 
-/// Adds the gradient with respect to the weight to dweight. x needs a border of the convolution's padding; padding lanes are zero
-/// in dy. Each strip has a partial sum of its own, and these are added in their order, so no bit depends on the number of
-/// threads.
+/// The output channels of register tiles that read x through a prologue: there is code for one size, which serves most layers
+/// well.
+inline constexpr int prologue_tile_channels = 4;
+
+/// Whether the direct algorithm can read x through a prologue, forward and in the weight gradient: where it reads no border, each
+/// pixel of a channel for few outputs, and channels fill register tiles of that size.
+inline bool conv_direct_takes_prologue(const ConvGeometry& conv) {
+  return conv.kernel == Pair(1) && conv.padding == Pair(0) && conv.out_per_group() >= prologue_tile_channels &&
+         conv.in_per_group() >= columns_per_tile<prologue_tile_channels>();
+}
+
+/// Adds the gradient with respect to the weight, of outputs of before(x), to dweight. x needs a border of the convolution's
+/// padding; padding lanes are zero in dy. Each strip has a partial sum of its own, and these are added in their order, so no bit
+/// depends on the number of threads.
 template <class T>
-void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const Batch<T>& dy, T* dweight) {
+void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const Batch<T>& dy, T* dweight,
+                                 const Prologue<T>& before = {}) {
   const std::vector<Index> offset = column_offsets(conv, x.channel_stride(), x.row_stride());
   const Index columns = static_cast<Index>(offset.size());
   const std::vector<Strip> parts = strips(dy.blocks(), dy.height(), dy.width(), most_strip_pixels(conv, dy));
   const Index weights = conv.out_channels * columns;
   const auto partial = std::make_unique_for_overwrite<T[]>(parts.size() * static_cast<std::size_t>(weights));
-  with_tile(channels_per_tile(conv.out_per_group()), [&](auto tile) {
+  const auto read = [](int, const Pack<T>& pixel) { return pixel; };
+  with_tile(before.empty() ? channels_per_tile(conv.out_per_group()) : prologue_tile_channels, [&](auto tile) {
     constexpr int channels = tile();
     constexpr int at_once = columns_per_tile<channels>();
     const Index tiles = (conv.out_per_group() + channels - 1) / channels;
@@ -105,14 +119,22 @@ void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
           const WeightTile single{where.in_channel, where.out_channel + o, 0};
           for (Index k = 0; k < columns; ++k) {
             weight_gradient_tile<1, 1>(conv, strip, x, dy, single, &offset[static_cast<std::size_t>(k)], result + o * columns + k,
-                                       columns);
+                                       columns, read);
           }
         }
       } else {
         for (Index column = 0; column < columns; column += at_once) {
           const Index k = std::min(column, columns - at_once);
-          weight_gradient_tile<channels, at_once>(conv, strip, x, dy, where, &offset[static_cast<std::size_t>(k)], result + k,
-                                                  columns);
+          const Index* const first = &offset[static_cast<std::size_t>(k)];
+          if (before.empty()) {
+            weight_gradient_tile<channels, at_once>(conv, strip, x, dy, where, first, result + k, columns, read);
+          } else if constexpr (channels == prologue_tile_channels) {
+            const NormalizingLine<T>* const lines = before.lines + where.in_channel + k;
+            const Pack<T> least = before.least();
+            weight_gradient_tile<channels, at_once>(
+                conv, strip, x, dy, where, first, result + k, columns,
+                [lines, least](int column_of_tile, const Pack<T>& pixel) { return max(least, lines[column_of_tile](pixel)); });
+          }
         }
       }
     });

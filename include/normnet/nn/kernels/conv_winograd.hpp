@@ -123,7 +123,7 @@ class WinogradCorrelation {
     ahead.begin(problem_.groups * register_tiles() * groups_of_tiles * std::ssize(tiles.front().positions()));
     const T* weight = weight_.get();
     for (Index g = 0; g < problem_.groups; ++g) {
-      winograd_transform(tiles, problem_.origin, x, block, g * problem_.inputs, layout, zeros, lines, values);
+      winograd_transform(tiles, problem_.origin, x, block, g * problem_.inputs, layout, zeros, lines, values, problem_.before);
       for (Index t = 0; t < register_tiles(); ++t, weight += register_tile_weights()) {
         const Pack<T>* v = values;
         for (std::size_t tile = 0; tile < tiles.size(); tile += Tiles, v += layout.group_stride) {

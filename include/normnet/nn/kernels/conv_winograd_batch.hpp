@@ -89,7 +89,7 @@ class WinogradBatch {
       Pack<T>* const zeros = scratch<T>(x_.width() + winograd_line_packs(problem_.plane));
       Pack<T>* const lines = std::fill_n(zeros, x_.width(), Pack<T>(T(0)));
       winograd_transform(std::span(tiles_), problem_.origin, x_, block, g * problem_.inputs + first, layout, zeros, lines,
-                         values + tile / tiles * layout.group_stride + first * layout.channel_stride,
+                         values + tile / tiles * layout.group_stride + first * layout.channel_stride, problem_.before,
                          static_cast<int>(tile % tiles));
     });
   }

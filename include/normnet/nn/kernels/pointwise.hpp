@@ -1,4 +1,4 @@
-// Functions of single values that a layer applies as it writes them.
+// Functions of single values that a layer applies as it reads or writes them.
 #pragma once
 
 #include <normnet/core/pack.hpp>
@@ -7,6 +7,7 @@
 #include <normnet/nn/kernels/relu.hpp>
 
 #include <cstddef>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -54,8 +55,9 @@ class Pointwise {
       if (relu_of_line) replace_each(rectify);
     }
 
-    /// y = f(line(x)) in a channel of a block, where f is this function.
-    void apply_behind(const NormalizingLine<T>& first, const Batch<T>& x, Batch<T>& y, Index block, Index c) const {
+    /// y = f(line(x)) in a channel of a block, where f is this function. A line of its own: as one in memory, it might be what is
+    /// written, and would be read again for every pixel.
+    void apply_behind(NormalizingLine<T> first, const Batch<T>& x, Batch<T>& y, Index block, Index c) const {
       const auto [rows, width] = plane_rows(x, y);
       for (Index row = 0; row < rows; ++row) {
         const Pack<T>* const source = x.row(block, c, row);
@@ -72,6 +74,22 @@ class Pointwise {
  private:
   bool relu_ = false, relu_of_line_ = false;
   std::vector<NormalizingLine<T>> lines_;
+};
+
+/// What a layer does to each value as it reads it, in place of a normalization before it, whose output nobody writes then: the
+/// straight line of the value's channel, and then max(x, 0) if `relu`.
+template <class T>
+struct Prologue {
+  const NormalizingLine<T>* lines = nullptr;  // of each channel, once steps run; null for none: values are read as they are
+  bool relu = false;
+
+  bool empty() const { return lines == nullptr; }
+
+  /// That of the channels from `channel` on.
+  Prologue from_channel(Index channel) const { return {empty() ? nullptr : lines + channel, relu}; }
+
+  /// The least value that comes out.
+  Pack<T> least() const { return Pack<T>(relu ? T(0) : -std::numeric_limits<T>::infinity()); }
 };
 
 }  // namespace normnet::inline NORMNET_ABI::kernels

@@ -15,8 +15,8 @@
 
 namespace normnet::inline NORMNET_ABI::kernels {
 
-/// y = after(bias + weight * x), a 3x3 correlation of stride 1 in each group of channels: a forward pass, or an input gradient, in
-/// which dy is what is read here, and the weights are turned by 180 degrees.
+/// y = after(bias + weight * before(x)), a 3x3 correlation of stride 1 in each group of channels: a forward pass, or an input
+/// gradient, in which dy is what is read here, and the weights are turned by 180 degrees.
 template <class T>
 struct WinogradProblem {
   Pair plane;                     // the extents of y
@@ -26,6 +26,7 @@ struct WinogradProblem {
   bool input_gradient;
   const T* bias;  // a value for each output channel, or null
   Pointwise<T> after;
+  Prologue<T> before;
 
   /// The weights of a pair of channels, both counted within their group.
   std::array<T, 9> taps(Index group, Index output, Index input) const {
@@ -40,10 +41,10 @@ struct WinogradProblem {
   }
 };
 
-/// y = after(conv(x, weight) + bias) for outputs of the given extents. weight: O x C/G x 3 x 3; bias: O values or null.
+/// y = after(conv(before(x), weight) + bias) for outputs of the given extents. weight: O x C/G x 3 x 3; bias: O values or null.
 template <class T>
 WinogradProblem<T> winograd_forward(const ConvGeometry& conv, Pair output, const T* weight, const T* bias,
-                                    Pointwise<T> after = {}) {
+                                    Pointwise<T> after = {}, Prologue<T> before = {}) {
   return {output,
           {-conv.padding.height, -conv.padding.width},
           conv.groups,
@@ -52,7 +53,8 @@ WinogradProblem<T> winograd_forward(const ConvGeometry& conv, Pair output, const
           weight,
           false,
           bias,
-          std::move(after)};
+          std::move(after),
+          before};
 }
 
 /// dx from dy, for inputs of the given extents.
@@ -66,6 +68,7 @@ WinogradProblem<T> winograd_input_gradient(const ConvGeometry& conv, Pair input,
           weight,
           true,
           nullptr,
+          {},
           {}};
 }
 
@@ -152,13 +155,37 @@ struct WinogradPixels {
   }
 };
 
+/// A prologue of the pixels in a column that tiles read. Rows outside of the input are not read through it: they stay zero.
+template <std::size_t points, class T>
+class PrologueOfColumn {
+ public:
+  PrologueOfColumn(const NormalizingLine<T>& line, const Pack<T>& least, const WinogradPixels<T>& pixels)
+      : mean_(line.mean), least_(least) {
+    for (std::size_t k = 0; k < points; ++k) {
+      const bool is_inside = pixels.to_next[k] != 0;
+      scale_[k] = is_inside ? line.scale : Pack<T>(T(0));
+      shift_[k] = is_inside ? line.shift : Pack<T>(T(0));
+    }
+  }
+
+  NORMNET_INLINE void apply(std::array<Pack<T>, points>& pixels) const {
+#pragma GCC unroll 6
+    for (std::size_t k = 0; k < points; ++k) pixels[k] = max(least_, (pixels[k] - mean_) * scale_[k] + shift_[k]);
+  }
+
+ private:
+  Pack<T> mean_, least_;
+  std::array<Pack<T>, points> scale_, shift_;
+};
+
 /// Transforms the input of `count` neighbouring tiles of M x N pixels, channel by channel; the first becomes tile `first_in_group` of the
 /// group at v. The columns of pixels are transformed first, once for the tiles that share them, into `lines`.
 template <int M, int N, class T>
 NORMNET_NOINLINE void winograd_transform_row(WinogradPixels<T> pixels, Index count, const WinogradLayout& layout, Pack<T>* lines,
-                                             Pack<T>* v, int first_in_group) {
+                                             Pack<T>* v, int first_in_group, const Prologue<T>& before) {
   constexpr std::size_t m = M + 2, n = N + 2;
   const Index stride = layout.position_stride;
+  const Pack<T> least = before.least();
   for (Index c = 0; c < layout.channels; ++c, v += layout.channel_stride) {
     const Pack<T>* row[m];
 #pragma GCC unroll 6
@@ -174,16 +201,25 @@ NORMNET_NOINLINE void winograd_transform_row(WinogradPixels<T> pixels, Index cou
       }
     };
     add_zeros(pixels.inside - pixels.left);
-    for (Index j = pixels.inside; j < pixels.outside; ++j, line += m) {
-      std::array<Pack<T>, m> d;
+    const auto add_columns = [&](auto function) {
+      for (Index j = pixels.inside; j < pixels.outside; ++j, line += m) {
+        std::array<Pack<T>, m> d;
 #pragma GCC unroll 6
-      for (std::size_t k = 0; k < m; ++k) {
-        d[k] = row[k][j];
-        prefetch(row[k] + j + pixels.to_next[k]);
+        for (std::size_t k = 0; k < m; ++k) {
+          d[k] = row[k][j];
+          prefetch(row[k] + j + pixels.to_next[k]);
+        }
+        function(d);
+        d = Winograd<M>::input(d);
+#pragma GCC unroll 6
+        for (std::size_t k = 0; k < m; ++k) line[k] = d[k];
       }
-      d = Winograd<M>::input(d);
-#pragma GCC unroll 6
-      for (std::size_t k = 0; k < m; ++k) line[k] = d[k];
+    };
+    if (before.empty()) {
+      add_columns([](const auto&) {});
+    } else {
+      const PrologueOfColumn<m, T> of_column(before.lines[c], least, pixels);
+      add_columns([&](auto& d) { of_column.apply(d); });
     }
     add_zeros(pixels.right - pixels.outside);
     line = lines;
@@ -212,11 +248,13 @@ NORMNET_NOINLINE void winograd_transform_row(WinogradPixels<T> pixels, Index cou
 }
 
 /// Transforms the input of tiles; the first becomes tile `first_in_group` of the group at v. What lies outside of x is zero
-/// without being read; `zeros` is a row of such pixels, and `lines` room for winograd_line_packs(). `origin`: the input pixel that tap
-/// (0, 0) of output pixel (0, 0) reads.
+/// without being read; `zeros` is a row of such pixels, and `lines` room for winograd_line_packs(). `origin`: the input pixel
+/// that tap (0, 0) of output pixel (0, 0) reads. `before`: that of all channels of x.
 template <class T>
 void winograd_transform(std::span<const WinogradTile> tiles, Pair origin, const Batch<T>& x, Index block, Index first_channel,
-                        const WinogradLayout& layout, const Pack<T>* zeros, Pack<T>* lines, Pack<T>* v, int first_in_group = 0) {
+                        const WinogradLayout& layout, const Pack<T>* zeros, Pack<T>* lines, Pack<T>* v, const Prologue<T>& before,
+                        int first_in_group = 0) {
+  const Prologue<T> of_channels = before.from_channel(first_channel);
   for (std::size_t first = 0, end; first < tiles.size(); first = end) {
     for (end = first + 1; end < tiles.size() && tiles[end - 1].is_left_of(tiles[end]); ++end) {
     }
@@ -227,7 +265,7 @@ void winograd_transform(std::span<const WinogradTile> tiles, Pair origin, const 
     const int in_group = static_cast<int>(place % layout.tiles);
     with_winograd_extent(tile.height, [&](auto height) {
       with_winograd_extent(tile.width, [&](auto width) {
-        winograd_transform_row<height(), width()>(pixels, count, layout, lines, group, in_group);
+        winograd_transform_row<height(), width()>(pixels, count, layout, lines, group, in_group, of_channels);
       });
     });
   }

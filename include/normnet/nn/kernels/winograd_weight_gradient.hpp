@@ -32,13 +32,14 @@ struct WinogradGradientShare {
   Index first_input, inputs;
 };
 
-/// The gradient with respect to the weight. Padding lanes are zero in dy.
+/// The gradient with respect to the weight, of outputs of before(x). Padding lanes are zero in dy.
 template <class T>
 class WinogradWeightGradient {
  public:
-  WinogradWeightGradient(const ConvGeometry& conv, const Batch<T>& x, const Batch<T>& dy)
+  WinogradWeightGradient(const ConvGeometry& conv, const Batch<T>& x, const Batch<T>& dy, const Prologue<T>& before = {})
       : x_(x),
         dy_(dy),
+        before_(before),
         plane_(dy.height(), dy.width()),
         origin_(-conv.padding.height, -conv.padding.width),
         tiles_(plane_, largest_winograd_gradient_tile(plane_), dy.blocks()),
@@ -216,7 +217,7 @@ class WinogradWeightGradient {
       std::size_t end = t + 1;
       while (end < run.count && run.blocks[end] == run.blocks[t]) ++end;
       winograd_transform(std::span(run.tiles).subspan(t, end - t), origin_, x_, run.blocks[t], first_channel(share), layout,
-                         zeros, lines, v, static_cast<int>(t));
+                         zeros, lines, v, before_, static_cast<int>(t));
       t = end;
     }
   }
@@ -313,6 +314,7 @@ class WinogradWeightGradient {
 
   const Batch<T>& x_;
   const Batch<T>& dy_;
+  Prologue<T> before_;
   Pair plane_, origin_;
   WinogradTilesOfBatch tiles_;
   std::span<const int> positions_;                // that tiles have
