@@ -26,7 +26,7 @@ namespace normnet {
 /// where a block has but one step to go through. No result depends on which of the ways it was.
 class BlockSchedule {
  public:
-  explicit BlockSchedule(Index blocks) : blocks_(blocks), runs_(1) {}
+  explicit BlockSchedule(Index blocks) : blocks_(blocks) { runs_.emplace_back(); }
   BlockSchedule(const BlockSchedule&) = delete;
   BlockSchedule& operator=(const BlockSchedule&) = delete;
 
@@ -202,13 +202,13 @@ class BlockSchedule {
 
   // A run of its own for the last stretch, if that is to go by channels, too, and nothing else waits for its end already.
   void begin_run_by_channels(bool with_last_stretch) {
-    Run& before = runs_.back();
-    Run by_channels{.stretches = {}, .by_channels = true, .at_end = {}};
+    Run& by_channels = runs_.emplace_back();
+    Run& before = runs_[runs_.size() - 2];
+    by_channels.by_channels = true;
     if (with_last_stretch && before.at_end.size() == before.at_end_before) {
       by_channels.stretches.push_back(std::move(before.stretches.back()));
       before.stretches.pop_back();
     }
-    runs_.push_back(std::move(by_channels));
   }
 
   // Whether threads get at least so many shares each, and about as many as the others: with 9 blocks on 8 threads, seven would wait

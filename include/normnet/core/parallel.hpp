@@ -45,12 +45,18 @@ namespace detail {
 // for several.
 struct LoopBody {
   const void* body;
-  void (*call)(const void* body, Index i);
+  Index inner;  // the extent of the inner loop, where there are two
+  void (*call)(const void* body, Index inner, Index item);
 };
 
 template <class Body>
-void call_body(const void* body, Index i) {
-  (**static_cast<Body* const*>(body))(i);
+void call_body(const void* body, Index, Index item) {
+  (**static_cast<Body* const*>(body))(item);
+}
+
+template <class Body>
+void call_body_2d(const void* body, Index inner, Index item) {
+  (**static_cast<Body* const*>(body))(item / inner, item % inner);
 }
 
 // What is left of a thread's part of a loop.
@@ -82,7 +88,7 @@ inline void run_loop(Index count, Index cost, const LoopBody& f) {
           const Index i = share.next++;
           if (i >= share.end) break;
           try {
-            f.call(f.body, i);
+            f.call(f.body, f.inner, i);
           } catch (...) {
 #pragma omp critical(normnet_parallel_for)
             if (i < failed) {
@@ -98,7 +104,7 @@ inline void run_loop(Index count, Index cost, const LoopBody& f) {
   }
 #endif
   (void)cost;
-  for (Index i = 0; i < count; ++i) f.call(f.body, i);
+  for (Index i = 0; i < count; ++i) f.call(f.body, f.inner, i);
 }
 
 }  // namespace detail
@@ -110,13 +116,14 @@ inline void run_loop(Index count, Index cost, const LoopBody& f) {
 template <class F>
 void parallel_for(Index count, Index cost, F&& f) {
   auto* const body = &f;
-  detail::run_loop(count, cost, {&body, &detail::call_body<std::remove_reference_t<F>>});
+  detail::run_loop(count, cost, {&body, 1, &detail::call_body<std::remove_reference_t<F>>});
 }
 
 /// Calls f(i, j) for every i in [0, outer) and j in [0, inner), as parallel_for does.
 template <class F>
 void parallel_for_2d(Index outer, Index inner, Index cost, F&& f) {
-  parallel_for(outer * inner, cost, [&](Index item) { f(item / inner, item % inner); });
+  auto* const body = &f;
+  detail::run_loop(outer * inner, cost, {&body, inner, &detail::call_body_2d<std::remove_reference_t<F>>});
 }
 
 }  // namespace normnet
