@@ -112,7 +112,7 @@ std::vector<int> predicted_classes(const Batch<T>& outputs) {
   if (outputs.plane() != 1 || outputs.channels() < 1) {
     fail("predicted_classes: expected outputs N x C or N x C x 1 x 1 with at least one class, got ", outputs.shape());
   }
-  std::vector<int> classes;
+  std::vector<int> classes(static_cast<std::size_t>(outputs.images()));
   for (Index n = 0; n < outputs.images(); ++n) {
     Index best = 0;
     T greatest = -std::numeric_limits<T>::infinity();
@@ -123,7 +123,7 @@ std::vector<int> predicted_classes(const Batch<T>& outputs) {
         best = k;
       }
     }
-    classes.push_back(static_cast<int>(best));
+    classes[static_cast<std::size_t>(n)] = static_cast<int>(best);
   }
   return classes;
 }

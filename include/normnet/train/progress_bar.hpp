@@ -55,16 +55,13 @@ class ProgressBar {
         last_epoch_(first_epoch + epochs - 1),
         images_(images),
         moving_(options_.terminal.value_or(is_terminal(options_.out))) {
-    if (!options_.clock) {
-      options_.clock = [] { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); };
-    }
-    start_ = options_.clock();
+    start_ = now();
   }
 
   /// An epoch begins, or goes on where so many of its images were done elsewhere.
   void begin_epoch(Index epoch, Index images_done = 0) {
     epoch_ = epoch;
-    epoch_start_ = options_.clock();
+    epoch_start_ = now();
     done_elsewhere_ = images_done;
     if (epoch == first_epoch_) share_done_elsewhere_ = share_of(images_done);
     last_drawn_ = std::nullopt;
@@ -73,14 +70,14 @@ class ProgressBar {
   /// So many of the epoch's images are done, at this running loss and accuracy (in percent).
   void update(Index images_done, double loss, double accuracy) {
     if (options_.out == nullptr || !moving_) return;
-    const double now = options_.clock();
-    if (last_drawn_ && now - *last_drawn_ < 0.1) return;
-    last_drawn_ = now;
+    const double time = now();
+    if (last_drawn_ && time - *last_drawn_ < 0.1) return;
+    last_drawn_ = time;
     const double share = share_of(images_done);
     const double epochs_done = static_cast<double>(epoch_ - first_epoch_) + share - share_done_elsewhere_;
     const double epochs_left = static_cast<double>(last_epoch_ - epoch_ + 1) - share;
-    const double rate = now > epoch_start_ ? static_cast<double>(images_done - done_elsewhere_) / (now - epoch_start_) : 0;
-    const double left = (now - start_) / epochs_done * epochs_left;
+    const double rate = time > epoch_start_ ? static_cast<double>(images_done - done_elsewhere_) / (time - epoch_start_) : 0;
+    const double left = (time - start_) / epochs_done * epochs_left;
     draw(share, {"loss " + fixed(loss, 4), "accuracy " + fixed(accuracy, 2) + "%", fixed(rate, 0) + " images/s",
                  duration(left) + " left"});
   }
@@ -104,6 +101,11 @@ class ProgressBar {
   ProgressBar& operator=(const ProgressBar&) = delete;
 
  private:
+  double now() const {
+    if (options_.clock) return options_.clock();
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  }
+
   double share_of(Index images) const { return static_cast<double>(images) / static_cast<double>(images_); }
 
   std::string heading() const {

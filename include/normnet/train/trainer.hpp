@@ -18,6 +18,7 @@
 #include <normnet/train/metrics.hpp>
 #include <normnet/train/progress_bar.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <concepts>
@@ -200,7 +201,10 @@ class Trainer {
   /// finite.
   PassResult train_epoch(DataLoader<T>& loader, Index epoch, const std::function<void(const BatchReport&)>& after_batch = {}) {
     position_ = {.epoch = epoch};
-    return continue_epoch(loader, {}, after_batch, [] { return false; });
+    const auto report = [&](const BatchReport& batch) {
+      if (after_batch) after_batch(batch);
+    };
+    return continue_epoch(loader, {}, report, [] { return false; });
   }
 
   /// Tests the network on all images, in evaluation mode. Throws Error as fit() does.
@@ -220,9 +224,8 @@ class Trainer {
   };
 
   // What is left of the epoch at position_, until stopped().
-  template <class Stopped>
-  PassResult continue_epoch(DataLoader<T>& loader, const StepOptions& options,
-                            const std::function<void(const BatchReport&)>& after_batch, Stopped stopped) {
+  template <class AfterBatch, class Stopped>
+  PassResult continue_epoch(DataLoader<T>& loader, const StepOptions& options, const AfterBatch& after_batch, Stopped stopped) {
     const Stopwatch stopwatch;
     const Index epoch = position_.epoch;
     PartialEpoch& done = position_.done;
@@ -252,15 +255,13 @@ class Trainer {
       optimizer_->step();
       ++done.batches;
       done.seconds = seconds_before + stopwatch.seconds();
-      if (after_batch) {
-        after_batch({.epoch = epoch,
-                     .batch = done.batches,
-                     .images_done = done.metrics.images(),
-                     .batch_loss = loss,
-                     .running_loss = done.metrics.loss(),
-                     .running_accuracy = done.metrics.accuracy(),
-                     .grad_norm = norm});
-      }
+      after_batch({.epoch = epoch,
+                   .batch = done.batches,
+                   .images_done = done.metrics.images(),
+                   .batch_loss = loss,
+                   .running_loss = done.metrics.loss(),
+                   .running_accuracy = done.metrics.accuracy(),
+                   .grad_norm = norm});
     }
     return {.loss = done.metrics.loss(),
             .accuracy = done.metrics.accuracy(),
@@ -271,31 +272,31 @@ class Trainer {
   EvaluationResult<T> evaluate(DataLoader<T>& loader) {
     const Stopwatch stopwatch;
     RunningMetrics metrics;
-    EvaluationResult<T> result;
-    std::vector<T> values;
-    Index classes = 0;
+    const Dataset& data = loader.dataset();
+    Tensor<T> all_outputs({data.size(), output_shape(data)[1]});
+    std::vector<int> predictions(static_cast<std::size_t>(data.size()));
     for (Index i = 0; i < loader.batches(); ++i) {
       const LabelledBatch<T>& batch = loader.load(i);
       const Batch<T>& outputs = net_->inference(batch.images);
       loss_->forward(outputs, batch.labels);
+      const Index first = metrics.images();
       metrics.add(outputs, batch.labels, loss_->total());
-      classes = outputs.channels();
       const Tensor<T> dense = outputs.to_tensor();
-      values.insert(values.end(), dense.span().begin(), dense.span().end());
-      const std::vector<int> predictions = predicted_classes(outputs);
-      result.predictions.insert(result.predictions.end(), predictions.begin(), predictions.end());
+      std::copy_n(dense.data(), dense.size(), all_outputs.data() + first * outputs.channels());
+      const std::vector<int> predicted = predicted_classes(outputs);
+      std::copy_n(predicted.data(), predicted.size(), predictions.data() + first);
     }
-    result.outputs = Tensor<T>({metrics.images(), classes}, values);
-    result.loss = metrics.loss();
-    result.accuracy = metrics.accuracy();
-    result.images = metrics.images();
-    result.seconds = stopwatch.seconds();
-    return result;
+    return {{.loss = metrics.loss(), .accuracy = metrics.accuracy(), .seconds = stopwatch.seconds(), .images = metrics.images()},
+            std::move(all_outputs),
+            std::move(predictions)};
   }
+
+  // Of one image.
+  Shape output_shape(const Dataset& data) const { return net_->output_shape({1, data.channels(), data.height(), data.width()}); }
 
   void check_data(const Dataset& data, const char* which) const {
     if (data.empty()) fail("Trainer: expected at least one ", which, " image, got none");
-    const Shape output = net_->output_shape({1, data.channels(), data.height(), data.width()});
+    const Shape output = output_shape(data);
     const bool one_value_each = output.elements() == output[1];
     if (!one_value_each || output[1] < data.classes()) {
       fail("Trainer: expected a network with at least ", data.classes(), " outputs, one for each class of the ", which,
