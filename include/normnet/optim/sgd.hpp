@@ -40,7 +40,10 @@ class SGD final : public Optimizer<T> {
   /// Throws Error when lr, momentum, weight_decay or l1_penalty is negative or not finite, or when nesterov meets no momentum
   /// or a dampening.
   SGD(std::vector<NamedParameter<T>> parameters, const Options& options)
-      : Optimizer<T>(std::move(parameters), options.lr), options_(options), started_({1}) {
+      : Optimizer<T>(std::move(parameters), options.lr),
+        options_(options),
+        velocities_(this->parameters().size()),
+        started_({1}) {
     check("momentum", options.momentum);
     check("weight_decay", options.weight_decay);
     check("l1_penalty", options.l1_penalty);
@@ -49,7 +52,9 @@ class SGD final : public Optimizer<T> {
       fail("SGD: expected a momentum above 0 and no dampening for nesterov, got momentum ", options.momentum, " and dampening ",
            options.dampening);
     }
-    for (const auto& [name, parameter] : this->parameters()) velocities_.emplace_back(parameter->value.shape());
+    for (std::size_t i = 0; i < velocities_.size(); ++i) {
+      velocities_[i] = Tensor<T>(this->parameters()[i].parameter->value.shape());
+    }
   }
 
   double momentum() const override { return options_.momentum; }

@@ -190,23 +190,23 @@ namespace anomaly_detail {
 template <class T>
 class KeptState {
  public:
-  explicit KeptState(Sequential<T>& net) : net_(&net), passes_(net.passes()) {
-    for (const auto& [name, buffer] : net.buffers()) keep(*buffer);
-    for (const auto& [name, parameter] : net.parameters()) keep(parameter->grad);
+  explicit KeptState(Sequential<T>& net) : net_(&net), passes_(net.passes()), kept_(net.buffers()) {
+    for (const auto& [name, parameter] : net.parameters()) kept_.push_back({name, &parameter->grad});
+    before_ = std::vector<Tensor<T>>(kept_.size());
+    for (std::size_t i = 0; i < kept_.size(); ++i) before_[i] = Tensor<T>(*kept_[i].tensor);
   }
   ~KeptState() {
     net_->set_passes(passes_);
-    for (auto& [tensor, before] : kept_) *tensor = std::move(before);
+    for (std::size_t i = 0; i < kept_.size(); ++i) *kept_[i].tensor = std::move(before_[i]);
   }
   KeptState(const KeptState&) = delete;
   KeptState& operator=(const KeptState&) = delete;
 
  private:
-  void keep(Tensor<T>& tensor) { kept_.emplace_back(&tensor, tensor); }
-
   Sequential<T>* net_;
   std::uint64_t passes_;
-  std::vector<std::pair<Tensor<T>*, Tensor<T>>> kept_;
+  std::vector<NamedBuffer<T>> kept_;
+  std::vector<Tensor<T>> before_;  // of each of these
 };
 
 }  // namespace anomaly_detail
