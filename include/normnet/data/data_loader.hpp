@@ -89,12 +89,15 @@ class DataLoader {
     if (batch < 0 || batch >= batches()) fail("DataLoader: no batch ", batch, " among ", batches());
     const Index begin = batch * options_.batch_size;
     const Index images = std::min(options_.batch_size, data_->size() - begin);
-    batch_.indices.assign(order_.begin() + begin, order_.begin() + begin + images);
-    batch_.labels.clear();
-    placements_.clear();
-    for (const Index i : batch_.indices) {
-      batch_.labels.push_back(data_->label(i));
-      if (options_.augment.enabled()) placements_.push_back(options_.augment.draw(random_.fork(augmentation_stream), i));
+    const auto count = static_cast<std::size_t>(images);
+    batch_.indices = std::vector<Index>(count);
+    batch_.labels = std::vector<int>(count);
+    placements_ = std::vector<Placement>(options_.augment.enabled() ? count : 0);
+    for (std::size_t i = 0; i < count; ++i) {
+      const Index image = order_[static_cast<std::size_t>(begin) + i];
+      batch_.indices[i] = image;
+      batch_.labels[i] = data_->label(image);
+      if (options_.augment.enabled()) placements_[i] = options_.augment.draw(random_.fork(augmentation_stream), image);
     }
     batch_.images.reset({images, data_->channels(), data_->height(), data_->width()}, options_.halo);
     const Index lookups = batch_.images.plane() * Batch<T>::lanes;

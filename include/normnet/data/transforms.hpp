@@ -60,11 +60,11 @@ struct Placement {
     const Index begin = std::max<Index>(0, -dx), end = std::min(width, width - dx);
     std::fill(row.begin(), row.end(), std::uint8_t{0});
     if (from < 0 || from >= height || begin >= end) return;
-    const auto source = plane.subspan(static_cast<std::size_t>(from * width + begin + dx), static_cast<std::size_t>(end - begin));
+    const std::uint8_t* const source = plane.data() + from * width + dx;
     if (flip) {
-      std::reverse_copy(source.begin(), source.end(), row.begin() + (width - end));
+      std::reverse_copy(source + begin, source + end, row.data() + (width - end));
     } else {
-      std::copy(source.begin(), source.end(), row.begin() + begin);
+      std::copy(source + begin, source + end, row.data() + begin);
     }
   }
 };

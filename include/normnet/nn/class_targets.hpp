@@ -64,11 +64,12 @@ class ClassTargets {
         fail(loss_, ": expected labels in [0, ", classes, "), got ", labels[n], " at position ", n);
       }
     }
-    labels_.assign(labels.begin(), labels.end());
+    labels_ = std::vector<int>(labels.size());
     classes_ = classes;
     total_ = {};
-    for (const int label : labels_) {
-      if (label != ignore_index_) total_.weight += weight(label);
+    for (std::size_t n = 0; n < labels.size(); ++n) {
+      labels_[n] = labels[n];
+      if (labels[n] != ignore_index_) total_.weight += weight(labels[n]);
     }
   }
 

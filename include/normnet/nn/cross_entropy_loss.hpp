@@ -50,7 +50,7 @@ class CrossEntropyLoss final : public Loss<T> {
     targets_.assign(prediction.shape(), labels);
     probability_.reset(prediction.shape());
     gradient_.reset(prediction.shape());
-    std::vector<double> losses(labels.size(), 0.0);
+    std::vector<double> losses(labels.size());
     parallel_for(prediction.blocks(), exp_cost * lanes * prediction.channels(), [&](Index block) {
       std::vector<double> log_p(static_cast<std::size_t>(prediction.channels()));
       for (int lane = 0; lane < prediction.images_in(block); ++lane) {

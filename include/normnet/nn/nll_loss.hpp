@@ -36,7 +36,7 @@ class NLLLoss final : public Loss<T> {
   double forward(const Batch<T>& prediction, std::span<const int> labels) override {
     targets_.assign(prediction.shape(), labels);
     gradient_.reset(prediction.shape());
-    std::vector<double> losses(labels.size(), 0.0);
+    std::vector<double> losses(labels.size());
     for (Index n = 0; n < prediction.images(); ++n) {
       const auto log_probability = [&](Index k) { return static_cast<double>(prediction.at(n, k)); };
       if (targets_.counts(n)) losses[static_cast<std::size_t>(n)] = targets_.image_loss(n, log_probability);
