@@ -78,7 +78,7 @@ class Correlation {
       if (!before_.empty()) read_offsets_.push_back(c * pixels_at_once());
     }
     const Index tap_count = static_cast<Index>(taps_.size());
-    weight_.resize(static_cast<std::size_t>(groups * tiles_ * tile_weights()));
+    weight_ = decltype(weight_)(static_cast<std::size_t>(groups * tiles_ * tile_weights()), T(0));
     parallel_for_2d(groups, tiles_, tile_weights(), [&](Index g, Index t) {
       T* target = weight_.data() + (g * tiles_ + t) * tile_weights();
       for (Index c = 0; c < inputs_; ++c) {
@@ -110,7 +110,7 @@ class Correlation {
       });
     }
     with_tile(channels_, [&](auto tile) {
-      constexpr int at_once = pixels_per_tile<tile()>();
+      constexpr int at_once = pixels_per_tile(tile());
       Pack<T>* const so_far = scratch<T>(tiles_ * tile() * at_once + read_packs(at_once));
       for (Index p = begin; p < end; p += at_once) {
         register_tiles<tile(), at_once>(x, y, block, std::min(p, end - at_once), taps_, so_far);
@@ -122,11 +122,7 @@ class Correlation {
   Index tile_weights() const { return inputs_ * static_cast<Index>(taps_.size()) * channels_; }
 
   // The pixels that a register tile covers.
-  Index pixels_at_once() const {
-    Index pixels = 1;
-    if (!single_pixels_) with_tile(channels_, [&](auto tile) { pixels = pixels_per_tile<tile()>(); });
-    return pixels;
-  }
+  Index pixels_at_once() const { return single_pixels_ ? 1 : pixels_per_tile(channels_); }
 
   // The first channel, within its group, of a tile; the last tile overlaps the one before.
   Index tile_start(Index tile_index) const { return std::min(tile_index * channels_, outputs_ - channels_); }
@@ -165,8 +161,7 @@ class Correlation {
     const Index taps = static_cast<Index>(taps_.size());
     const auto register_tiles = [&](Index channels) { return (outputs_ + channels - 1) / channels; };
     channels_ = channels_per_tile(outputs_);
-    Index pixels = 0;
-    with_tile(channels_, [&](auto tile) { pixels = pixels_per_tile<tile()>(); });
+    const Index pixels = pixels_per_tile(channels_);
     const Index products = groups_ * inputs_;  // with each weight of a register tile
     Index least = std::numeric_limits<Index>::max();
     if (in_.size() >= pixels) {
@@ -389,7 +384,8 @@ Correlation<T> conv_direct_forward(const ConvGeometry& conv, const Batch<T>& x, 
   for (Index u = 0; u < conv.kernel.height; ++u) {
     for (Index v = 0; v < conv.kernel.width; ++v) {
       const Pair at{u * conv.dilation.height - conv.padding.height, v * conv.dilation.width - conv.padding.width};
-      taps.push_back({at, at.height * x.row_stride() + at.width, static_cast<Index>(taps.size())});
+      const Tap tap{at, at.height * x.row_stride() + at.width, static_cast<Index>(taps.size())};
+      taps.push_back(tap);
     }
   }
   const Index outputs = conv.out_per_group(), inputs = conv.in_per_group(), count = conv.taps();
@@ -419,7 +415,8 @@ std::vector<Correlation<T>> conv_direct_input_gradient(const ConvGeometry& conv,
           const Index x = phase_x + conv.padding.width - v * conv.dilation.width;
           if (y % conv.stride.height != 0 || x % conv.stride.width != 0) continue;
           const Pair at{y / conv.stride.height, x / conv.stride.width};
-          taps.push_back({at, at.height * dy.row_stride() + at.width, static_cast<Index>(taps.size())});
+          const Tap tap{at, at.height * dy.row_stride() + at.width, static_cast<Index>(taps.size())};
+          taps.push_back(tap);
           source.push_back(u * conv.kernel.width + v);
         }
       }
@@ -427,10 +424,10 @@ std::vector<Correlation<T>> conv_direct_input_gradient(const ConvGeometry& conv,
                              (dx.width() - phase_x + conv.stride.width - 1) / conv.stride.width,
                              {phase_y, phase_x},
                              conv.stride};
-      phases.emplace_back(PixelGrid{pixels.rows, pixels.columns, {0, 0}, {1, 1}}, pixels, conv.groups, std::move(taps), dy, dx,
-                          nullptr, [&](Index g, Index c, Index o, Index tap) {
-                            return weight[((g * outputs + o) * inputs + c) * count + source[static_cast<std::size_t>(tap)]];
-                          });
+      const PixelGrid read{pixels.rows, pixels.columns, {0, 0}, {1, 1}};
+      phases.push_back({read, pixels, conv.groups, std::move(taps), dy, dx, nullptr, [&](Index g, Index c, Index o, Index tap) {
+                          return weight[((g * outputs + o) * inputs + c) * count + source[static_cast<std::size_t>(tap)]];
+                        }});
     }
   }
   return phases;

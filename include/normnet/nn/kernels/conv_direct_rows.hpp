@@ -47,8 +47,8 @@ class RowCorrelation {
         outputs_(outputs),
         runs_(std::clamp<Index>(cost_of_group() / 8192, 1, plane.height)),
         bias_(bias),
-        after_(std::move(after)) {
-    weight_.resize(static_cast<std::size_t>(groups * inputs * rows_ * outputs * row_weights));
+        after_(std::move(after)),
+        weight_(static_cast<std::size_t>(groups * inputs * kernel_height * outputs * row_weights), T(0)) {
     T* next = weight_.data();
     for (Index g = 0; g < groups; ++g) {
       for (Index c = 0; c < inputs; ++c) {

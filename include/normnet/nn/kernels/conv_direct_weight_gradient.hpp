@@ -87,7 +87,7 @@ inline constexpr int prologue_tile_channels = 4;
 /// pixel of a channel for few outputs, and channels fill register tiles of that size.
 inline bool conv_direct_takes_prologue(const ConvGeometry& conv) {
   return conv.kernel == Pair(1) && conv.padding == Pair(0) && conv.out_per_group() >= prologue_tile_channels &&
-         conv.in_per_group() >= columns_per_tile<prologue_tile_channels>();
+         conv.in_per_group() >= columns_per_tile(prologue_tile_channels);
 }
 
 /// Adds the gradient with respect to the weight, of outputs of before(x), to dweight. x needs a border of the convolution's
@@ -98,20 +98,20 @@ void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
                                  const Prologue<T>& before = {}) {
   const std::vector<Index> offset = column_offsets(conv, x.channel_stride(), x.row_stride());
   const Index columns = static_cast<Index>(offset.size());
-  const std::vector<Strip> parts = strips(dy.blocks(), dy.height(), dy.width(), most_strip_pixels(conv, dy));
+  const Strips parts(dy.blocks(), dy.height(), dy.width(), most_strip_pixels(conv, dy));
   const Index weights = conv.out_channels * columns;
-  const auto partial = std::make_unique_for_overwrite<T[]>(parts.size() * static_cast<std::size_t>(weights));
+  const auto partial = std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(parts.count() * weights));
   const auto read = [](int, const Pack<T>& pixel) { return pixel; };
   with_tile(before.empty() ? channels_per_tile(conv.out_per_group()) : prologue_tile_channels, [&](auto tile) {
     constexpr int channels = tile();
-    constexpr int at_once = columns_per_tile<channels>();
+    constexpr int at_once = columns_per_tile(channels);
     const Index tiles = (conv.out_per_group() + channels - 1) / channels;
-    const Index cost = columns * channels * dy.plane() * dy.blocks() / std::max<Index>(1, static_cast<Index>(parts.size()));
-    parallel_for_2d(static_cast<Index>(parts.size()), conv.groups * tiles, cost, [&](Index part, Index group_tile) {
+    const Index cost = columns * channels * dy.plane() * dy.blocks() / std::max<Index>(1, parts.count());
+    parallel_for_2d(parts.count(), conv.groups * tiles, cost, [&](Index part, Index group_tile) {
       const Index g = group_tile / tiles, next = group_tile % tiles * channels;
       const Index start = std::min(next, conv.out_per_group() - channels);
       const WeightTile where{g * conv.in_per_group(), g * conv.out_per_group() + start, next - start};
-      const Strip& strip = parts[static_cast<std::size_t>(part)];
+      const Strip strip = parts[part];
       T* result = partial.get() + part * weights + where.out_channel * columns;
       if (columns < at_once) {
         // Too few for a tile, which is rare: one weight at a time, in code that serves tiles of every size.
@@ -140,11 +140,11 @@ void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
     });
   });
   constexpr Index at_once = 64;
-  parallel_for((weights + at_once - 1) / at_once, static_cast<Index>(parts.size()) * at_once, [&](Index run) {
+  parallel_for((weights + at_once - 1) / at_once, parts.count() * at_once, [&](Index run) {
     const Index first = run * at_once, count = std::min(at_once, weights - first);
     double total[at_once] = {};
-    for (std::size_t part = 0; part < parts.size(); ++part) {
-      const T* const of_part = partial.get() + static_cast<Index>(part) * weights + first;
+    for (Index part = 0; part < parts.count(); ++part) {
+      const T* const of_part = partial.get() + part * weights + first;
       for (Index i = 0; i < count; ++i) total[i] += static_cast<double>(of_part[i]);
     }
     for (Index i = 0; i < count; ++i) dweight[first + i] += static_cast<T>(total[i]);

@@ -7,6 +7,7 @@
 #include <normnet/nn/kernels/strips.hpp>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -53,7 +54,7 @@ Index rows_at_once(const ConvGeometry& conv, Index out_width) {
 template <class T>
 class PackMatrix {
  public:
-  PackMatrix(Index rows, Index packs) : packs_(packs), memory_(static_cast<std::size_t>(rows * packs)) {}
+  PackMatrix(Index rows, Index packs) : packs_(packs), memory_(static_cast<std::size_t>(rows * packs), Pack<T>(T(0))) {}
 
   Pack<T>* row(Index i) { return memory_.data() + i * packs_; }
 
@@ -155,7 +156,8 @@ template <class T>
 void conv_im2col_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, const T* weight, Batch<T>& dx) {
   const Index out = conv.out_per_group(), k = conv.in_per_group() * conv.taps();
   const Index at_once = std::min(rows_at_once<T>(conv, dy.width()), dy.height());
-  std::vector<T> transposed(static_cast<std::size_t>(conv.out_channels * k));  // the weights of each group
+  // The weights of each group.
+  const auto transposed = std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(conv.out_channels * k));
   for (Index g = 0; g < conv.groups; ++g) {
     for (Index o = 0; o < out; ++o) {
       for (Index i = 0; i < k; ++i) transposed[static_cast<std::size_t>((g * k + i) * out + o)] = weight[(g * out + o) * k + i];
@@ -171,7 +173,7 @@ void conv_im2col_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, co
         const Index last = std::min(first + at_once, dy.height()), pixels = (last - first) * dy.width();
         gather_rows(dy, block, g * out, out, first, last, gradient);
         for (Index row = 0; row < k; ++row) std::fill_n(columns.row(row), pixels, Pack<T>(T(0)));
-        add_product<false, T>(columns.scalars(k, pixels), {transposed.data() + g * k * out, k, out, out},
+        add_product<false, T>(columns.scalars(k, pixels), {transposed.get() + g * k * out, k, out, out},
                               std::as_const(gradient).scalars(out, pixels));
         col2im(conv, columns, block, g, first, last, dy.width(), dx);
       }
@@ -186,11 +188,11 @@ void conv_im2col_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
   const Index out = conv.out_per_group(), k = conv.in_per_group() * conv.taps(), weights = conv.out_channels * k;
   const Index at_once = std::min(rows_at_once<T>(conv, dy.width()), dy.height());
   constexpr Index most_pixels = 448;  // enough for the addition of the partial sums not to count
-  const std::vector<Strip> parts = strips(dy.blocks(), dy.height(), dy.width(), most_pixels);
-  std::vector<T> partial(parts.size() * static_cast<std::size_t>(weights));
-  const Index cost = weights * dy.plane() * dy.blocks() / std::max<Index>(1, static_cast<Index>(parts.size()));
-  parallel_for(static_cast<Index>(parts.size()), cost, [&](Index part) {
-    const Strip& strip = parts[static_cast<std::size_t>(part)];
+  const Strips parts(dy.blocks(), dy.height(), dy.width(), most_pixels);
+  const auto partial = std::make_unique<T[]>(static_cast<std::size_t>(parts.count() * weights));
+  const Index cost = weights * dy.plane() * dy.blocks() / std::max<Index>(1, parts.count());
+  parallel_for(parts.count(), cost, [&](Index part) {
+    const Strip strip = parts[part];
     PackMatrix<T> columns(k, at_once * dy.width()), gradient(out, at_once * dy.width());
     for (Index block = strip.first_block; block < strip.last_block; ++block) {
       for (Index first = strip.first_row; first < strip.last_row; first += at_once) {
@@ -198,14 +200,14 @@ void conv_im2col_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
         for (Index g = 0; g < conv.groups; ++g) {
           gather_rows(dy, block, g * out, out, first, last, gradient);
           im2col(conv, x, block, g, first, last, dy.width(), columns);
-          add_product<true, T>({partial.data() + part * weights + g * out * k, out, k, k},
+          add_product<true, T>({partial.get() + part * weights + g * out * k, out, k, k},
                                std::as_const(gradient).scalars(out, pixels), std::as_const(columns).scalars(k, pixels));
         }
       }
     }
   });
-  for (std::size_t part = 0; part < parts.size(); ++part) {
-    const T* const sum = partial.data() + static_cast<Index>(part) * weights;
+  for (Index part = 0; part < parts.count(); ++part) {
+    const T* const sum = partial.get() + part * weights;
     for (Index i = 0; i < weights; ++i) dweight[i] += sum[i];
   }
 }

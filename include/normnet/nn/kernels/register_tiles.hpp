@@ -29,19 +29,17 @@ constexpr int channels_per_tile(Index channels) {
 }
 
 /// The pixels that go with so many channels: sums, inputs and one weight must fit the registers.
-template <int Channels>
-constexpr int pixels_per_tile() {
+constexpr int pixels_per_tile(int channels) {
   constexpr int with_32_registers[] = {8, 8, 7, 6, 5, 4};
   constexpr int with_16_registers[] = {8, 5, 3, 3, 2, 2};
-  return simd_registers >= 32 ? with_32_registers[Channels - 1] : with_16_registers[Channels - 1];
+  return simd_registers >= 32 ? with_32_registers[channels - 1] : with_16_registers[channels - 1];
 }
 
 /// The columns k that go with so many channels in the weight gradient.
-template <int Channels>
-constexpr int columns_per_tile() {
+constexpr int columns_per_tile(int channels) {
   constexpr int with_32_registers[] = {9, 9, 7, 6, 5, 4};
   constexpr int with_16_registers[] = {9, 5, 3, 3, 2, 2};
-  return simd_registers >= 32 ? with_32_registers[Channels - 1] : with_16_registers[Channels - 1];
+  return simd_registers >= 32 ? with_32_registers[channels - 1] : with_16_registers[channels - 1];
 }
 
 /// sum(i, j) += kept(i) * streamed(j), for all pairs of two lists of packs. Each is loaded once; those of the first list stay in

@@ -5,7 +5,6 @@
 #include <normnet/core/shape.hpp>
 
 #include <algorithm>
-#include <vector>
 
 namespace normnet::inline NORMNET_ABI::kernels {
 
@@ -15,19 +14,27 @@ struct Strip {
   Index first_row, last_row;
 };
 
-/// Cuts a batch of planes into strips of whole rows, of at most about so many pixels or a row, and of nearly the same size, so that
+/// A batch of planes cut into strips of whole rows, of at most about so many pixels or a row, and of nearly the same size, so that
 /// threads have equal shares. They depend on the extents alone, never on the number of threads.
-inline std::vector<Strip> strips(Index blocks, Index rows, Index columns, Index pixels) {
-  const Index most_blocks = std::max<Index>(1, pixels / std::max<Index>(1, rows * columns));
-  const Index runs = (blocks + most_blocks - 1) / most_blocks;
-  const Index cuts = std::clamp<Index>(rows * columns / pixels, 1, std::max<Index>(1, rows));
-  std::vector<Strip> all;
-  for (Index run = 0; run < runs; ++run) {
-    for (Index cut = 0; cut < cuts; ++cut) {
-      all.push_back({blocks * run / runs, blocks * (run + 1) / runs, rows * cut / cuts, rows * (cut + 1) / cuts});
-    }
+class Strips {
+ public:
+  Strips(Index blocks, Index rows, Index columns, Index pixels)
+      : blocks_(blocks), rows_(rows), cuts_(std::clamp<Index>(rows * columns / pixels, 1, std::max<Index>(1, rows))) {
+    const Index most_blocks = std::max<Index>(1, pixels / std::max<Index>(1, rows * columns));
+    runs_ = (blocks + most_blocks - 1) / most_blocks;
   }
-  return all;
-}
+
+  Index count() const { return runs_ * cuts_; }
+
+  Strip operator[](Index index) const {
+    const Index run = index / cuts_, cut = index % cuts_;
+    return {blocks_ * run / runs_, blocks_ * (run + 1) / runs_, rows_ * cut / cuts_, rows_ * (cut + 1) / cuts_};
+  }
+
+ private:
+  Index blocks_, rows_;
+  Index cuts_;  // of a plane
+  Index runs_;  // of blocks
+};
 
 }  // namespace normnet::inline NORMNET_ABI::kernels
