@@ -78,11 +78,11 @@ class BatchNorm2d final : public NormalizationLayer<T> {
       fail(this->label(), ": expected more than one value per channel in training, got ", count, " (input ", x.shape(), ")");
     }
     if (uses_batch_statistics_) {
-      resize_moments();
-      statistics_.resize(static_cast<std::size_t>(x.blocks() * channels));
+      resize_channels();
+      of_blocks_.resize(static_cast<std::size_t>(x.blocks() * channels));
       // Gathered while a block is in the cache from the layer before, and used while it is to be in that of the layer behind.
       schedule.each_channel(channels, 2 * x.plane(), [&](Index block, Index c) {
-        of_block(statistics_, block, c) = kernels::statistics_per_block(x, block, c);
+        of_block(block, c).statistics = kernels::statistics_per_block(x, block, c);
       });
       schedule.then([&] {
         for (Index c = 0; c < options_.channels; ++c) {
@@ -114,20 +114,19 @@ class BatchNorm2d final : public NormalizationLayer<T> {
   void schedule_backward_rectified(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule,
                                    kernels::Rectified rectified) override {
     const Index channels = options_.channels;
-    sums_.resize(static_cast<std::size_t>(x.blocks() * channels));
-    total_.resize(static_cast<std::size_t>(channels));
+    of_blocks_.resize(static_cast<std::size_t>(x.blocks() * channels));
     const auto of_output = [this, rectified](Index c) {
       return kernels::LineOutputGradient<T>{lines_[static_cast<std::size_t>(c)], rectified.output};
     };
     const auto gather = [&, of_output](Index block, Index c) {
-      const auto sums = kernels::gradient_sums(x, dy, block, c, moments_[static_cast<std::size_t>(c)], of_output(c));
-      of_block(sums_, block, c) = {sums.dy.total(x.images_in(block)), sums.dy_xhat.total(x.images_in(block))};
+      const auto sums = kernels::gradient_sums(x, dy, block, c, of_channel(c).moments, of_output(c));
+      of_block(block, c).sums = {sums.dy.total(x.images_in(block)), sums.dy_xhat.total(x.images_in(block))};
     };
     schedule.each_channel(channels, 2 * x.plane(), gather, [&](Index c) {
-      Sums& total = total_[static_cast<std::size_t>(c)] = {};
+      Sums& total = of_channel(c).total = {};
       for (Index block = 0; block < x.blocks(); ++block) {
-        total.dy += of_block(sums_, block, c).dy;
-        total.dy_xhat += of_block(sums_, block, c).dy_xhat;
+        total.dy += of_block(block, c).sums.dy;
+        total.dy_xhat += of_block(block, c).sums.dy_xhat;
       }
       if (!options_.affine) return;
       bias_.grad.data()[c] += static_cast<T>(total.dy);
@@ -135,12 +134,12 @@ class BatchNorm2d final : public NormalizationLayer<T> {
     });
     if (dx == nullptr) return;
     schedule.each_channel(channels, 2 * x.plane(), [&, dx, of_output, rectified](Index block, Index c) {
-      const auto index = static_cast<std::size_t>(c);
+      const auto& [moments, total] = of_channel(c);
       const T weight = weight_.value.data()[c];
       const double scale = uses_batch_statistics_ ? static_cast<double>(weight) / static_cast<double>(x.images() * x.plane()) : 0;
       // Zero in the padding lanes, where dx must be zero.
       const auto mean = [&](double sum) { return keep_lanes(Pack<T>(static_cast<T>(scale * sum)), x.images_in(block)); };
-      const kernels::NormalizingGradient<T> line(moments_[index], weight, mean(total_[index].dy), mean(total_[index].dy_xhat));
+      const kernels::NormalizingGradient<T> line(moments, weight, mean(total.dy), mean(total.dy_xhat));
       line.apply(x, dy, *dx, block, c, of_output(c), rectified.input);
     });
   }
@@ -169,30 +168,36 @@ class BatchNorm2d final : public NormalizationLayer<T> {
     double dy = 0, dy_xhat = 0;
   };
 
-  template <class Value>
-  Value& of_block(std::vector<Value>& values, Index block, Index c) const {
-    return values[static_cast<std::size_t>(block * options_.channels + c)];
-  }
+  struct OfBlock {
+    kernels::Statistics statistics;
+    Sums sums;
+  };
+  OfBlock& of_block(Index block, Index c) { return of_blocks_[static_cast<std::size_t>(block * options_.channels + c)]; }
+
+  struct OfChannel {
+    kernels::Moments<T> moments;
+    Sums total;
+  };
+  OfChannel& of_channel(Index c) { return of_channels_[static_cast<std::size_t>(c)]; }
 
   kernels::Statistics batch_statistics(Index c, Index blocks) {
     kernels::Statistics statistics;
-    for (Index block = 0; block < blocks; ++block) statistics = statistics.with(of_block(statistics_, block, c));
+    for (Index block = 0; block < blocks; ++block) statistics = statistics.with(of_block(block, c).statistics);
     return statistics;
   }
 
-  void resize_moments() {
-    moments_.resize(static_cast<std::size_t>(options_.channels));
+  void resize_channels() {
+    of_channels_.resize(static_cast<std::size_t>(options_.channels));
     lines_.resize(static_cast<std::size_t>(options_.channels));
   }
 
   void set_moments(Index c, const kernels::Statistics& statistics) {
-    const auto index = static_cast<std::size_t>(c);
-    moments_[index] = kernels::Moments<T>::broadcast(statistics, options_.eps);
-    lines_[index] = {moments_[index], weight_.value.data()[c], bias_.value.data()[c]};
+    of_channel(c).moments = kernels::Moments<T>::broadcast(statistics, options_.eps);
+    lines_[static_cast<std::size_t>(c)] = {of_channel(c).moments, weight_.value.data()[c], bias_.value.data()[c]};
   }
 
   void set_running_moments() {
-    resize_moments();
+    resize_channels();
     for (Index c = 0; c < options_.channels; ++c) {
       set_moments(c, {1, static_cast<double>(running_mean_.data()[c]), static_cast<double>(running_var_.data()[c])});
     }
@@ -209,10 +214,9 @@ class BatchNorm2d final : public NormalizationLayer<T> {
   Options options_;
   Parameter<T> weight_, bias_;
   Tensor<T> running_mean_, running_var_;
-  std::vector<kernels::Moments<T>, AlignedAllocator<kernels::Moments<T>>> moments_;  // of each channel
-  std::vector<kernels::NormalizingLine<T>> lines_;                                   // of each channel
-  std::vector<kernels::Statistics> statistics_;                                      // of each block and channel
-  std::vector<Sums> sums_, total_;                                                   // of each block and channel; of each channel
+  std::vector<OfChannel, AlignedAllocator<OfChannel>> of_channels_;
+  std::vector<kernels::NormalizingLine<T>> lines_;  // of each channel
+  std::vector<OfBlock> of_blocks_;                  // of each block and channel
   bool uses_batch_statistics_ = true;
 };
 

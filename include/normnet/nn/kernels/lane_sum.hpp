@@ -154,7 +154,7 @@ class ChannelSums {
   /// Adds the step that gathers the sums of a batch.
   void schedule(const Batch<T>& batch, BlockSchedule& schedule) {
     channels_ = batch.channels();
-    of_block_.resize(static_cast<std::size_t>(batch.blocks() * channels_));
+    of_block_ = std::vector<double>(static_cast<std::size_t>(batch.blocks() * channels_));
     schedule.each_channel(channels_, batch.plane(), [this, &batch](Index block, Index c) { gather(batch, block, c); });
   }
 
