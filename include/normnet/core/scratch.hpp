@@ -14,10 +14,11 @@ namespace scratch_detail {
 
 template <class T, bool shared>
 Pack<T>* kept_memory(Index packs) {
-  thread_local std::vector<Pack<T>, AlignedAllocator<Pack<T>>> memory;
+  using Memory = std::vector<Pack<T>, AlignedAllocator<Pack<T>>>;
+  thread_local Memory memory;
   if (memory.size() < static_cast<std::size_t>(packs)) {
-    memory = {};  // or there would be both at a time
-    memory.resize(static_cast<std::size_t>(packs));
+    memory = Memory();  // or there would be both at a time
+    memory = Memory(static_cast<std::size_t>(packs), Pack<T>(T(0)));
   }
   return memory.data();
 }

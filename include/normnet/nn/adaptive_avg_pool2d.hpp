@@ -49,10 +49,10 @@ class AdaptiveAvgPool2d : public BlockLayer<T> {
 
  private:
   static std::vector<PoolWindow> windows(Index extent, Index count) {
-    std::vector<PoolWindow> result;
+    std::vector<PoolWindow> result(static_cast<std::size_t>(count));
     for (Index i = 0; i < count; ++i) {
       const Index first = i * extent / count, end = ((i + 1) * extent + count - 1) / count;
-      result.push_back({.first = first, .taps = end - first, .divisor = end - first});
+      result[static_cast<std::size_t>(i)] = {.first = first, .taps = end - first, .divisor = end - first};
     }
     return result;
   }

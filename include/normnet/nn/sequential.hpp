@@ -278,10 +278,8 @@ class Sequential final : public BlockLayer<T> {
   }
 
   void set_name(std::string name) override {
-    std::vector<std::string> local_names;
-    for (const auto& layer : layers_) local_names.push_back(local_name(*layer));
     Layer<T>::set_name(std::move(name));
-    for (std::size_t i = 0; i < layers_.size(); ++i) layers_[i]->set_name(prefixed(local_names[i]));
+    for (const auto& layer : layers_) layer->set_name(prefixed(local_name(*layer)));
   }
 
  private:
@@ -296,8 +294,9 @@ class Sequential final : public BlockLayer<T> {
   // Shapes and slots, when the model meets an input of another shape.
   void plan(const Shape& input) {
     if (!shapes_.empty() && shapes_.front() == input) return;
-    std::vector<Shape> shapes{input};
-    for (const auto& layer : layers_) shapes.push_back(layer->output_shape(shapes.back()));
+    std::vector<Shape> shapes(layers_.size() + 1);
+    shapes[0] = input;
+    for (std::size_t i = 0; i < layers_.size(); ++i) shapes[i + 1] = layers_[i]->output_shape(shapes[i]);
     if (kept_.slot.empty()) plan_slots();
     shapes_ = std::move(shapes);
   }
@@ -343,9 +342,9 @@ class Sequential final : public BlockLayer<T> {
   Places<T> make_places(Shares shares, Halo (Layer<T>::*halo)() const, std::size_t reads) const {
     Places<T> places;
     places.input = {0};
-    places.slot.push_back(0);
-    for (std::size_t i = 0; i < layers_.size(); ++i) places.slot.push_back(places.slot.back() + (shares(i) ? 0 : 1));
-    places.slots.resize(places.slot.back() + 1);
+    places.slot = std::vector<std::size_t>(layers_.size() + 1);
+    for (std::size_t i = 0; i < layers_.size(); ++i) places.slot[i + 1] = places.slot[i] + (shares(i) ? 0 : 1);
+    places.slots = std::vector<typename Places<T>::Slot>(places.slot.back() + 1);
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       Halo& of_slot = places.slots[places.slot[i + reads]].halo;
       of_slot = max(of_slot, ((*layers_[i]).*halo)());

@@ -77,14 +77,15 @@ struct PoolGeometry {
     const Index room = extent + 2 * padding - dilation * (kernel - 1) - 1;
     Index count = (room + (ceil_mode ? stride - 1 : 0)) / stride + 1;
     if (ceil_mode && (count - 1) * stride >= extent + padding) --count;
-    std::vector<PoolWindow> result;
+    std::vector<PoolWindow> result(static_cast<std::size_t>(std::max<Index>(0, count)));
     for (Index i = 0; i < count; ++i) {
       const Index start = i * stride - padding;
       const Index skipped = start < 0 ? (-start + dilation - 1) / dilation : 0;
       const Index first = start + skipped * dilation;
       const Index fitting = first < extent ? (extent - 1 - first) / dilation + 1 : 0;
       const Index end = std::min(start + kernel, extent + padding);
-      result.push_back({.first = first, .taps = std::clamp<Index>(fitting, 0, kernel - skipped), .divisor = end - start});
+      result[static_cast<std::size_t>(i)] = {
+          .first = first, .taps = std::clamp<Index>(fitting, 0, kernel - skipped), .divisor = end - start};
     }
     return result;
   }

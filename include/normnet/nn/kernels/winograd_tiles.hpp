@@ -88,11 +88,11 @@ inline void group_winograd_tiles(std::span<WinogradTile> tiles) {
 /// extents, 4 or 2.
 inline std::vector<WinogradTile> winograd_tiles(Pair plane, Pair largest = 4) {
   const WinogradCut rows(plane.height, largest.height), columns(plane.width, largest.width);
-  std::vector<WinogradTile> tiles;
-  tiles.reserve(static_cast<std::size_t>((rows.fours + rows.twos) * (columns.fours + columns.twos)));
+  std::vector<WinogradTile> tiles(static_cast<std::size_t>((rows.fours + rows.twos) * (columns.fours + columns.twos)));
+  WinogradTile* next = tiles.data();
   const auto append = [&](Index first_row, Index height, Index down, Index first_column, Index width, Index across) {
     for (Index i = 0; i < down; ++i) {
-      for (Index j = 0; j < across; ++j) tiles.push_back({first_row + i * height, first_column + j * width, height, width});
+      for (Index j = 0; j < across; ++j) *next++ = {first_row + i * height, first_column + j * width, height, width};
     }
   };
   const Index row = 4 * rows.fours, column = 4 * columns.fours;  // where smaller tiles begin
@@ -120,10 +120,11 @@ class WinogradTilesOfBatch {
  public:
   WinogradTilesOfBatch(Pair plane, Pair largest, Index blocks) : of_block_(winograd_tiles(plane, largest)), blocks_(blocks) {
     for (std::size_t t = 0; t < of_block_.size(); ++t) {
-      if (t == 0 || !of_block_[t].has_extents_of(of_block_[t - 1]))
-        kinds_.push_back({t, 0, std::ssize(of_block_[t].positions())});
-      kinds_.back().tiles += blocks;
-      positions_ += blocks * kinds_.back().positions;
+      const WinogradTile& tile = of_block_[t];
+      Kind& kind = kinds_[(tile.height == 4 ? 0 : 2) + (tile.width == 4 ? 0 : 1)];
+      if (kind.tiles == 0) kind = {t, 0, std::ssize(tile.positions())};
+      kind.tiles += blocks;
+      positions_ += blocks * kind.positions;
     }
   }
 
@@ -163,7 +164,7 @@ class WinogradTilesOfBatch {
   };
 
   std::vector<WinogradTile> of_block_;
-  std::vector<Kind> kinds_;
+  std::array<Kind, 4> kinds_{};  // in the order of the tiles; without tiles where there are none
   Index blocks_;
   Index positions_ = 0;  // of all tiles
 };
