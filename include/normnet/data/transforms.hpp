@@ -60,11 +60,11 @@ struct Placement {
     const Index begin = std::max<Index>(0, -dx), end = std::min(width, width - dx);
     std::fill(row.begin(), row.end(), std::uint8_t{0});
     if (from < 0 || from >= height || begin >= end) return;
-    const std::uint8_t* const source = plane.data() + from * width + dx;
+    const std::uint8_t* const source = plane.data() + (from * width + begin + dx);
     if (flip) {
-      std::reverse_copy(source + begin, source + end, row.data() + (width - end));
+      std::reverse_copy(source, source + (end - begin), row.data() + (width - end));
     } else {
-      std::copy(source + begin, source + end, row.data() + begin);
+      std::copy_n(source, end - begin, row.data() + begin);
     }
   }
 };
