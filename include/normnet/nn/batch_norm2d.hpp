@@ -42,6 +42,9 @@ class BatchNorm2d final : public NormalizationLayer<T> {
     bias_ = Parameter<T>(per_channel);
     running_mean_ = Tensor<T>(per_channel);
     running_var_ = Tensor<T>(per_channel, T(1));
+    const auto count = static_cast<std::size_t>(options.channels);
+    of_channels_ = decltype(of_channels_)(count);
+    lines_ = decltype(lines_)(count);
   }
   explicit BatchNorm2d(Index channels) : BatchNorm2d(Options{.channels = channels}) {}
 
@@ -64,7 +67,7 @@ class BatchNorm2d final : public NormalizationLayer<T> {
   void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule,
                              kernels::Pointwise<T> after) override {
     schedule_prologue(x, mode, schedule);
-    schedule.each_channel(options_.channels, x.plane(), [&, after = std::move(after)](Index block, Index c) {
+    schedule.each_channel(options_.channels, x.plane(), [&, after](Index block, Index c) {
       after.of_channel(c).apply_behind(lines_[static_cast<std::size_t>(c)], x, y, block, c);
     });
   }
@@ -78,8 +81,7 @@ class BatchNorm2d final : public NormalizationLayer<T> {
       fail(this->label(), ": expected more than one value per channel in training, got ", count, " (input ", x.shape(), ")");
     }
     if (uses_batch_statistics_) {
-      resize_channels();
-      of_blocks_.resize(static_cast<std::size_t>(x.blocks() * channels));
+      make_room(x.blocks());
       // Gathered while a block is in the cache from the layer before, and used while it is to be in that of the layer behind.
       schedule.each_channel(channels, 2 * x.plane(), [&](Index block, Index c) {
         of_block(block, c).statistics = kernels::statistics_per_block(x, block, c);
@@ -101,7 +103,7 @@ class BatchNorm2d final : public NormalizationLayer<T> {
     if (mode.training || !options_.track_running_stats) return false;
     uses_batch_statistics_ = false;
     set_running_moments();
-    return pointwise.append_lines(lines_);
+    return pointwise.append_lines(lines_.data());
   }
 
   /// With xhat = (x - mean) * rstd, g = weight * dy, and means over the channel's images and pixels:
@@ -114,7 +116,7 @@ class BatchNorm2d final : public NormalizationLayer<T> {
   void schedule_backward_rectified(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule,
                                    kernels::Rectified rectified) override {
     const Index channels = options_.channels;
-    of_blocks_.resize(static_cast<std::size_t>(x.blocks() * channels));
+    make_room(x.blocks());
     const auto of_output = [this, rectified](Index c) {
       return kernels::LineOutputGradient<T>{lines_[static_cast<std::size_t>(c)], rectified.output};
     };
@@ -186,9 +188,10 @@ class BatchNorm2d final : public NormalizationLayer<T> {
     return statistics;
   }
 
-  void resize_channels() {
-    of_channels_.resize(static_cast<std::size_t>(options_.channels));
-    lines_.resize(static_cast<std::size_t>(options_.channels));
+  // For what is gathered of so many blocks.
+  void make_room(Index blocks) {
+    const auto count = static_cast<std::size_t>(blocks * options_.channels);
+    if (of_blocks_.size() != count) of_blocks_ = std::vector<OfBlock>(count);
   }
 
   void set_moments(Index c, const kernels::Statistics& statistics) {
@@ -197,7 +200,6 @@ class BatchNorm2d final : public NormalizationLayer<T> {
   }
 
   void set_running_moments() {
-    resize_channels();
     for (Index c = 0; c < options_.channels; ++c) {
       set_moments(c, {1, static_cast<double>(running_mean_.data()[c]), static_cast<double>(running_var_.data()[c])});
     }

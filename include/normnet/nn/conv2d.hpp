@@ -104,18 +104,15 @@ class Conv2d final : public BlockLayer<T> {
     const T* bias = options_.bias ? bias_.value.data() : nullptr;
     switch (algorithm(x.shape(), ConvPass::forward)) {
       case ConvAlgorithm::winograd:
-        return schedule_winograd(
-            kernels::winograd_forward(conv_, {y.height(), y.width()}, weight, bias, std::move(after), this->prologue()), x, y,
-            schedule);
+        return schedule_winograd(kernels::winograd_forward(conv_, {y.height(), y.width()}, weight, bias, after, this->prologue()),
+                                 x, y, schedule);
       case ConvAlgorithm::im2col:
         return schedule.then([&, weight, bias] { kernels::conv_im2col_forward(conv_, x, weight, bias, y); });
       default:
         if (kernels::row_correlation_applies(conv_)) {
-          return schedule.each_part(kernels::conv_rows_forward(conv_, {y.height(), y.width()}, weight, bias, std::move(after)), x,
-                                    y);
+          return schedule.each_part(kernels::conv_rows_forward(conv_, {y.height(), y.width()}, weight, bias, after), x, y);
         }
-        return schedule.each_part(kernels::conv_direct_forward(conv_, x, weight, bias, y, std::move(after), this->prologue()), x,
-                                  y);
+        return schedule.each_part(kernels::conv_direct_forward(conv_, x, weight, bias, y, after, this->prologue()), x, y);
     }
   }
 
@@ -228,9 +225,8 @@ class Conv2d final : public BlockLayer<T> {
         if (kernels::row_correlation_applies(conv_)) {
           return schedule.each_part(kernels::conv_rows_input_gradient(conv_, {dx.height(), dx.width()}, weight), dy, dx);
         }
-        for (auto& phase : kernels::conv_direct_input_gradient(conv_, dy, weight, dx)) {
-          schedule.each_part(std::move(phase), dy, dx);
-        }
+        kernels::conv_direct_input_gradient(conv_, dy, weight, dx,
+                                            [&](kernels::Correlation<T> phase) { schedule.each_part(std::move(phase), dy, dx); });
     }
   }
 

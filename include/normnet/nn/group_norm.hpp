@@ -56,7 +56,7 @@ class GroupNorm final : public NormalizationLayer<T> {
                              kernels::Pointwise<T> after) override {
     moments_.resize(static_cast<std::size_t>(x.blocks() * options_.groups));
     schedule.each_share(options_.channels, options_.groups, 3 * region(0, x).pixels(x.width()),
-                        [&, after = std::move(after)](Index block, Index group) {
+                        [&, after](Index block, Index group) {
                           const kernels::Region channels = region(group, x);
                           moments_of(block, group) = kernels::moments_per_image(x, block, channels, options_.eps);
                           for (Index c = channels.first_channel; c < channels.last_channel; ++c) {

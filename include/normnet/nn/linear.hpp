@@ -71,9 +71,8 @@ class Linear final : public BlockLayer<T> {
       if (options_.bias) bias_sums_.add_to(bias_.grad.data());
     });
     if (dx != nullptr) {
-      for (auto& phase : kernels::conv_direct_input_gradient(conv_, dy, weight_.value.data(), *dx)) {
-        schedule.each_part(std::move(phase), dy, *dx);
-      }
+      kernels::conv_direct_input_gradient(conv_, dy, weight_.value.data(), *dx,
+                                          [&](kernels::Correlation<T> phase) { schedule.each_part(std::move(phase), dy, *dx); });
     }
   }
 

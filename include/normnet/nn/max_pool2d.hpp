@@ -112,7 +112,8 @@ class MaxPool2d final : public BlockLayer<T> {
   }
 
   void schedule_forward_by_two(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) {
-    if (mode.gradient) places_.resize(static_cast<std::size_t>(y.blocks() * y.channels() * y.plane()));
+    const auto windows = static_cast<std::size_t>(y.blocks() * y.channels() * y.plane());
+    if (mode.gradient && places_.size() != windows) places_ = std::vector<Place>(windows);
     schedule.each_channel(x.channels(), x.plane(), [&, keeps = mode.gradient](Index block, Index c) {
       const bool through = !this->prologue().empty();
       const kernels::NormalizingLine<T> line = through ? this->prologue().lines[c] : kernels::NormalizingLine<T>();

@@ -175,7 +175,7 @@ class Sequential final : public BlockLayer<T> {
           if (next == nullptr || !next->append_to(after, mode_of(i + 1))) break;
           ++i;
         }
-        block_layer->schedule_forward_then(in, out, of_layer, schedule, std::move(after));
+        block_layer->schedule_forward_then(in, out, of_layer, schedule, after);
       } else if (block_layer != nullptr) {
         block_layer->schedule_forward(in, out, of_layer, schedule);
       } else {
@@ -310,8 +310,8 @@ class Sequential final : public BlockLayer<T> {
   // The place that each layer reads. Where there is a backward pass to follow, a layer that can reads the input of a
   // normalization before it in place of its output: writing feature maps takes longer than computing them twice.
   std::vector<std::size_t> sources(const Mode& mode) const {
-    std::vector<std::size_t> sources;
-    for (std::size_t i = 0; i < layers_.size(); ++i) sources.push_back(i);
+    std::vector<std::size_t> sources(layers_.size());
+    for (std::size_t i = 0; i < layers_.size(); ++i) sources[i] = i;
     if (!mode.gradient || watcher_ != nullptr) return sources;
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       if (block_layer_at(i) == nullptr || !block_layer_at(i)->has_prologue()) continue;

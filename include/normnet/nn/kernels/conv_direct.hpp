@@ -67,7 +67,7 @@ class Correlation {
         outputs_(y.channels() / groups),
         taps_(std::move(taps)),
         bias_(bias),
-        after_(std::move(after)),
+        after_(after),
         before_(before) {
     choose_tile({x.height(), x.width()});
     choose_inputs_at_once();
@@ -189,16 +189,14 @@ class Correlation {
   }
 
   // Reads the pixels of input channels [first, last) of group g through the prologue, once for all register tiles that read them:
-  // read[c * Pixels + p].
-  template <int Pixels>
-  NORMNET_NOINLINE void read_through_prologue(const Pack<T>* const (&pixels)[Pixels], Index g, Index first, Index last,
+  // read[c * count + p].
+  NORMNET_NOINLINE void read_through_prologue(const Pack<T>* const* pixels, Index count, Index g, Index first, Index last,
                                               Pack<T>* read) const {
     const Pack<T> least = before_.least();
     for (Index c = first; c < last; ++c) {
       const NormalizingLine<T> line = before_.lines[g * inputs_ + c];
       const Index offset = offsets_[static_cast<std::size_t>(c)];
-#pragma GCC unroll 9
-      for (int p = 0; p < Pixels; ++p) read[c * Pixels + p] = max(least, line(pixels[p][offset]));
+      for (Index p = 0; p < count; ++p) read[c * count + p] = max(least, line(pixels[p][offset]));
     }
   }
 
@@ -299,7 +297,7 @@ class Correlation {
         }
         const Pack<T>* operand[Pixels];
         for (int p = 0; p < Pixels; ++p) operand[p] = before_.empty() ? pixel[p] : read + p;
-        if (!before_.empty()) read_through_prologue(pixel, g, c, last, read);
+        if (!before_.empty()) read_through_prologue(pixel, Pixels, g, c, last, read);
         for (Index t = 0; t < tiles_; ++t) {
           const T* weight = weight_.data() + (g * tiles_ + t) * tile_weights();
           const Index channel = g * outputs_ + tile_start(t);
@@ -391,19 +389,17 @@ Correlation<T> conv_direct_forward(const ConvGeometry& conv, const Batch<T>& x, 
   const Index outputs = conv.out_per_group(), inputs = conv.in_per_group(), count = conv.taps();
   return Correlation<T>(
       {y.height(), y.width(), {0, 0}, conv.stride}, {y.height(), y.width(), {0, 0}, {1, 1}}, conv.groups, std::move(taps), x, y,
-      bias, [&](Index g, Index o, Index c, Index tap) { return weight[((g * outputs + o) * inputs + c) * count + tap]; },
-      std::move(after), before);
+      bias, [&](Index g, Index o, Index c, Index tap) { return weight[((g * outputs + o) * inputs + c) * count + tap]; }, after,
+      before);
 }
 
-/// dx = the gradient with respect to x, for batches of these extents: what these correlations of dy write one after the other. dy
-/// needs a border of conv_gradient_halo().
+/// dx = the gradient with respect to x, for batches of these extents: what the correlations of dy that add() is called with write
+/// one after the other. dy needs a border of conv_gradient_halo().
 ///
 /// Input pixel q meets output pixel (q + P - u D) / S through tap u wherever that division has no remainder. So the pixels with
 /// the same remainder of q / S share their taps: S x S correlations, each over the dy of every pixel and the taps that fit.
-template <class T>
-std::vector<Correlation<T>> conv_direct_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, const T* weight,
-                                                       const Batch<T>& dx) {
-  std::vector<Correlation<T>> phases;
+template <class T, class F>
+void conv_direct_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, const T* weight, const Batch<T>& dx, F add) {
   const Index outputs = conv.out_per_group(), inputs = conv.in_per_group(), count = conv.taps();
   for (Index phase_y = 0; phase_y < std::min(conv.stride.height, dx.height()); ++phase_y) {
     for (Index phase_x = 0; phase_x < std::min(conv.stride.width, dx.width()); ++phase_x) {
@@ -425,12 +421,11 @@ std::vector<Correlation<T>> conv_direct_input_gradient(const ConvGeometry& conv,
                              {phase_y, phase_x},
                              conv.stride};
       const PixelGrid read{pixels.rows, pixels.columns, {0, 0}, {1, 1}};
-      phases.push_back({read, pixels, conv.groups, std::move(taps), dy, dx, nullptr, [&](Index g, Index c, Index o, Index tap) {
-                          return weight[((g * outputs + o) * inputs + c) * count + source[static_cast<std::size_t>(tap)]];
-                        }});
+      add(Correlation<T>(read, pixels, conv.groups, std::move(taps), dy, dx, nullptr, [&](Index g, Index c, Index o, Index tap) {
+        return weight[((g * outputs + o) * inputs + c) * count + source[static_cast<std::size_t>(tap)]];
+      }));
     }
   }
-  return phases;
 }
 
 }  // namespace normnet::inline NORMNET_ABI::kernels

@@ -47,7 +47,7 @@ class RowCorrelation {
         outputs_(outputs),
         runs_(std::clamp<Index>(cost_of_group() / 8192, 1, plane.height)),
         bias_(bias),
-        after_(std::move(after)),
+        after_(after),
         weight_(static_cast<std::size_t>(groups * inputs * kernel_height * outputs * row_weights), T(0)) {
     T* next = weight_.data();
     for (Index g = 0; g < groups; ++g) {
@@ -166,7 +166,7 @@ RowCorrelation<T> conv_rows_forward(const ConvGeometry& conv, Pair output, const
           [=](Index g, Index o, Index c, Index u, Index v) {
             return weight[(((g * outputs + o) * inputs + c) * height + u) * row_weights + v];
           },
-          std::move(after)};
+          after};
 }
 
 /// dx from dy, for inputs of the given extents: the kernels are turned by 180 degrees. dy needs a border of conv_gradient_halo().

@@ -6,10 +6,7 @@
 #include <normnet/nn/kernels/normalize.hpp>
 #include <normnet/nn/kernels/relu.hpp>
 
-#include <cstddef>
 #include <limits>
-#include <utility>
-#include <vector>
 
 namespace normnet::inline NORMNET_ABI::kernels {
 
@@ -18,15 +15,15 @@ namespace normnet::inline NORMNET_ABI::kernels {
 template <class T>
 class Pointwise {
  public:
-  bool empty() const { return !relu_ && lines_.empty() && !relu_of_line_; }
+  bool empty() const { return !relu_ && lines_ == nullptr && !relu_of_line_; }
 
   /// Appends max(x, 0).
-  void append_relu() { (lines_.empty() ? relu_ : relu_of_line_) = true; }
+  void append_relu() { (lines_ == nullptr ? relu_ : relu_of_line_) = true; }
 
-  /// Appends a line for each channel; returns false, and changes nothing, when there is one already.
-  bool append_lines(std::vector<NormalizingLine<T>> lines) {
-    if (!lines_.empty()) return false;
-    lines_ = std::move(lines);
+  /// Appends a line for each channel, which must outlive this; returns false, and changes nothing, when there is one already.
+  bool append_lines(const NormalizingLine<T>* lines) {
+    if (lines_ != nullptr) return false;
+    lines_ = lines;
     return true;
   }
 
@@ -68,12 +65,12 @@ class Pointwise {
   };
 
   NORMNET_INLINE OfChannel of_channel(Index channel) const {
-    return {relu_, relu_of_line_, lines_.empty() ? nullptr : &lines_[static_cast<std::size_t>(channel)]};
+    return {relu_, relu_of_line_, lines_ == nullptr ? nullptr : lines_ + channel};
   }
 
  private:
   bool relu_ = false, relu_of_line_ = false;
-  std::vector<NormalizingLine<T>> lines_;
+  const NormalizingLine<T>* lines_ = nullptr;
 };
 
 /// What a layer does to each value as it reads it, in place of a normalization before it, whose output nobody writes then: the

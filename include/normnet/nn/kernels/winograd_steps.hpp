@@ -53,7 +53,7 @@ WinogradProblem<T> winograd_forward(const ConvGeometry& conv, Pair output, const
           weight,
           false,
           bias,
-          std::move(after),
+          after,
           before};
 }
 
