@@ -2,6 +2,7 @@
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/batch.hpp>
 #include <normnet/core/pair.hpp>
 #include <normnet/core/parallel.hpp>
@@ -10,12 +11,16 @@
 #include <normnet/core/tensor.hpp>
 #include <normnet/nn/init.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <limits>
+#include <new>
 #include <numeric>
 #include <set>
+#include <span>
 #include <type_traits>
+#include <utility>
 
 using namespace normnet;
 
@@ -42,6 +47,41 @@ TEST_CASE("Shape", "[core]") {
   const Index huge = Index{1} << 40;
   CHECK_THROWS_WITH((Shape{huge, huge}), "Shape: the number of elements of 1099511627776x1099511627776 does not fit 63 bits");
   CHECK(concat(Pair(3), ' ', Pair(3, 5)) == "3x3 3x5");
+}
+
+TEST_CASE("AlignedArray", "[core]") {
+  AlignedArray<float> array(5, 3.0F);
+  CHECK(array.size() == 5);
+  CHECK(std::count(array.begin(), array.end(), 3.0F) == 5);
+  CHECK(reinterpret_cast<std::uintptr_t>(array.data()) % 64 == 0);
+  array[1] = 1;
+  const AlignedArray<float> copy = array;
+  array[1] = 2;
+  CHECK(copy[1] == 1);
+
+  const float* const memory = array.data();
+  array.reset(5);
+  CHECK(array.data() == memory);
+  CHECK(array[1] == 2);
+  AlignedArray<float> moved = std::move(array);
+  CHECK(moved.data() == memory);
+  CHECK(array.empty());
+  moved.reset(7);
+  CHECK(std::count(moved.begin(), moved.end(), 0.0F) == 7);
+  moved = copy;
+  CHECK(std::equal(moved.begin(), moved.end(), copy.begin(), copy.end()));
+  const auto& self = moved;
+  moved = self;
+  CHECK(moved[4] == 3);
+  moved = {};
+  CHECK(moved.empty());
+  CHECK(AlignedArray<Index>(std::span<const Index>()).empty());
+
+  // Large ones stand at the boundaries of huge pages.
+  const auto large = AlignedArray<double>::for_overwrite(Index{1} << 19);
+  CHECK(reinterpret_cast<std::uintptr_t>(large.data()) % (1 << 21) == 0);
+  CHECK_THROWS_AS(AlignedArray<double>(std::numeric_limits<Index>::max() / 8 + 1), std::bad_array_new_length);
+  CHECK_THROWS_AS(AlignedArray<double>(-1), std::bad_array_new_length);
 }
 
 TEST_CASE("Tensor", "[core]") {
@@ -180,16 +220,18 @@ TEST_CASE("Batch holds images side by side in the lanes", "[core]") {
   filled.set(1, 2, 3, 4, -1);
   CHECK(filled.at(1, 2, 3, 4) == -1);
 
-  // Fewer images keep the memory, other planes do not.
+  // Fewer images keep what stands in the memory, other planes clear it.
   const Pack<float>* memory = filled.row(0, 0, 0);
   filled.reset({2, 3, 4, 5});
   CHECK(filled.row(0, 0, 0) == memory);
   filled.reset({2, 3, 5, 4});
   CHECK(filled.to_tensor() == Tensor<float>({2, 3, 5, 4}));
+  filled.reset({lanes + 4, 3, 5, 4});
+  CHECK(filled.to_tensor() == Tensor<float>({lanes + 4, 3, 5, 4}));
 
   CHECK_THROWS_WITH(Batch<float>(Shape{3, 4, 5}), "Batch: expected a shape N x C x H x W or N x F, got 3x4x5");
   CHECK_THROWS_WITH(batch.at(0, 3, 0, 0), "Batch " + shape.to_string() + ": no element (0, 3, 0, 0)");
-  CHECK_THROWS_WITH(filled.copy_from(batch), "Batch: cannot copy " + shape.to_string() + " to 2x3x5x4");
+  CHECK_THROWS_WITH(filled.copy_from(batch), "Batch: cannot copy " + shape.to_string() + " to " + filled.shape().to_string());
 }
 
 TEST_CASE("parallel loops call every index once", "[core][threads]") {

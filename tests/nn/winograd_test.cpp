@@ -87,9 +87,9 @@ TEST_CASE("Winograd's tiles cover each pixel of a plane once", "[conv2d][winogra
           INFO(height << "x" << width << ", " << largest << ", " << together);
           std::vector<int> covered(static_cast<std::size_t>(height * width));
           const auto tiles = kernels::winograd_tiles_in_groups({height, width}, largest, together);
-          for (std::size_t t = 0; t < tiles.size(); ++t) {
+          for (Index t = 0; t < tiles.size(); ++t) {
             const auto& tile = tiles[t];
-            CHECK(tile.has_extents_of(tiles[t - t % static_cast<std::size_t>(together)]));
+            CHECK(tile.has_extents_of(tiles[t - t % together]));
             CHECK((tile.height <= largest.height && tile.width <= largest.width));
             CHECK(std::ssize(tile.positions()) == (tile.height + 2) * (tile.width + 2));
             for (Index i = tile.row; i < std::min(height, tile.row + tile.height); ++i) {

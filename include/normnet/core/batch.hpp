@@ -1,6 +1,7 @@
 // Feature maps in lane layout: the images of a batch side by side in the SIMD lanes.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/error.hpp>
 #include <normnet/core/pack.hpp>
 #include <normnet/core/parallel.hpp>
@@ -9,8 +10,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <memory>
-#include <vector>
 
 namespace normnet::inline NORMNET_ABI {
 
@@ -87,8 +86,10 @@ class Batch {
   void reset(Shape shape, Halo halo = {}) {
     const Layout layout(std::move(shape), halo);
     const bool same_planes = layout.same_planes(layout_) && !shares_memory();
-    if (!same_planes || layout.packs() > static_cast<Index>(packs_.size())) {
-      packs_.assign(static_cast<std::size_t>(layout.packs()), Pack<T>(T(0)));
+    if (layout.packs() > packs_.size()) {
+      packs_ = AlignedArray<Pack<T>>(layout.packs(), Pack<T>(T(0)));
+    } else if (!same_planes) {
+      std::fill(packs_.begin(), packs_.end(), Pack<T>(T(0)));
     }
     layout_ = layout;
     memory_ = packs_.data();
@@ -100,7 +101,7 @@ class Batch {
   void share(Shape shape, Halo halo, Pack<T>* memory, Index block_stride) {
     layout_ = Layout(std::move(shape), halo);
     layout_.block_stride = block_stride;
-    packs_ = decltype(packs_)();
+    packs_ = {};
     memory_ = memory;
   }
 
@@ -191,7 +192,7 @@ class Batch {
   }
 
   /// The memory of its own, in bytes.
-  std::size_t bytes() const { return packs_.size() * sizeof(Pack<T>); }
+  std::size_t bytes() const { return packs_.span().size_bytes(); }
 
  private:
   // Where everything stands, in packs.
@@ -265,7 +266,7 @@ class Batch {
   }
 
   Layout layout_;
-  std::vector<Pack<T>, AlignedAllocator<Pack<T>>> packs_;  // empty where the memory is shared
+  AlignedArray<Pack<T>> packs_;  // empty where the memory is shared
   Pack<T>* memory_ = nullptr;
 };
 

@@ -1,12 +1,9 @@
 // Working memory of a thread.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/pack.hpp>
 #include <normnet/core/shape.hpp>
-#include <normnet/core/tensor.hpp>
-
-#include <cstddef>
-#include <vector>
 
 namespace normnet::inline NORMNET_ABI {
 
@@ -14,11 +11,10 @@ namespace scratch_detail {
 
 template <class T, bool shared>
 Pack<T>* kept_memory(Index packs) {
-  using Memory = std::vector<Pack<T>, AlignedAllocator<Pack<T>>>;
-  thread_local Memory memory;
-  if (memory.size() < static_cast<std::size_t>(packs)) {
-    memory = Memory();  // or there would be both at a time
-    memory = Memory(static_cast<std::size_t>(packs), Pack<T>(T(0)));
+  thread_local AlignedArray<Pack<T>> memory;
+  if (memory.size() < packs) {
+    memory = {};  // or there would be both at a time
+    memory = AlignedArray<Pack<T>>(packs, Pack<T>(T(0)));
   }
   return memory.data();
 }

@@ -1,6 +1,7 @@
 // Dense row-major tensors: parameters, images and logits at the API's edge, files.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/eigen.hpp>
 #include <normnet/core/error.hpp>
 #include <normnet/core/shape.hpp>
@@ -8,44 +9,11 @@
 #include <algorithm>
 #include <array>
 #include <concepts>
-#include <memory>
-#include <new>
+#include <initializer_list>
 #include <span>
 #include <utility>
-#include <vector>
-
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
 
 namespace normnet {
-
-/// Allocates storage at 64-byte boundaries: a cache line, and the widest SIMD register. What is as large as a huge page asks the
-/// system for such pages.
-template <class T>
-struct AlignedAllocator {
-  using value_type = T;
-
-  AlignedAllocator() = default;
-  template <class U>
-  AlignedAllocator(const AlignedAllocator<U>&) {}
-
-  T* allocate(std::size_t count) {
-    const std::size_t bytes = count * sizeof(T);
-    void* memory = ::operator new(bytes, alignment(bytes));
-#ifdef __linux__
-    // A wish, not a need: large feature maps are read and written faster where fewer pages have to be looked up.
-    if (bytes >= huge_page) madvise(memory, bytes, MADV_HUGEPAGE);
-#endif
-    return static_cast<T*>(memory);
-  }
-  void deallocate(T* memory, std::size_t count) { ::operator delete(memory, alignment(count * sizeof(T))); }
-  friend bool operator==(const AlignedAllocator&, const AlignedAllocator&) { return true; }
-
- private:
-  static constexpr std::size_t huge_page = std::size_t{1} << 21;
-  static constexpr std::align_val_t alignment(std::size_t bytes) { return std::align_val_t{bytes >= huge_page ? huge_page : 64}; }
-};
 
 /// A dense tensor in row-major order: the last index varies fastest. A value: copied deeply, compared by shape and elements.
 template <class T>
@@ -59,26 +27,26 @@ class Tensor {
   Tensor() : shape_{0} {}
 
   /// Every element is `value`.
-  explicit Tensor(Shape shape, T value = T(0))
-      : shape_(std::move(shape)), elements_(static_cast<std::size_t>(shape_.elements()), value) {}
+  explicit Tensor(Shape shape, T value = T(0)) : shape_(std::move(shape)), elements_(shape_.elements(), value) {}
 
   /// Throws Error when there are more or fewer values than elements.
-  Tensor(Shape shape, std::span<const T> values) : shape_(std::move(shape)), elements_(values.begin(), values.end()) {
-    if (size() != shape_.elements()) {
-      fail("Tensor: expected ", shape_.elements(), " values for the shape ", shape_, ", got ", size());
+  Tensor(Shape shape, std::span<const T> values) : shape_(std::move(shape)) {
+    if (std::ssize(values) != shape_.elements()) {
+      fail("Tensor: expected ", shape_.elements(), " values for the shape ", shape_, ", got ", values.size());
     }
+    elements_ = AlignedArray<T>(values);
   }
   Tensor(Shape shape, std::initializer_list<T> values)
       : Tensor(std::move(shape), std::span<const T>(values.begin(), values.size())) {}
 
   const Shape& shape() const { return shape_; }
-  Index size() const { return static_cast<Index>(elements_.size()); }
+  Index size() const { return elements_.size(); }
   bool empty() const { return elements_.empty(); }
 
   T* data() { return elements_.data(); }
   const T* data() const { return elements_.data(); }
-  std::span<T> span() { return elements_; }
-  std::span<const T> span() const { return elements_; }
+  std::span<T> span() { return elements_.span(); }
+  std::span<const T> span() const { return elements_.span(); }
 
   /// The element at the given indices. Throws Error when their number is not the rank, or one is out of range.
   template <std::integral... Indices>
@@ -110,19 +78,21 @@ class Tensor {
 
   void fill(T value) { std::fill(elements_.begin(), elements_.end(), value); }
 
-  friend bool operator==(const Tensor&, const Tensor&) = default;
+  friend bool operator==(const Tensor& a, const Tensor& b) {
+    return a.shape_ == b.shape_ && std::equal(a.elements_.begin(), a.elements_.end(), b.elements_.begin());
+  }
 
  private:
   Index rows() const { return shape_[0]; }
   Index columns() const { return rows() == 0 ? 0 : size() / rows(); }
 
-  std::size_t checked(Index i) const {
+  Index checked(Index i) const {
     if (i < 0 || i >= size()) fail("Tensor ", shape_, ": index ", i, " is outside its ", size(), " elements");
-    return static_cast<std::size_t>(i);
+    return i;
   }
 
   template <std::size_t Rank>
-  std::size_t offset(const std::array<Index, Rank>& indices) const {
+  Index offset(const std::array<Index, Rank>& indices) const {
     if (shape_.rank() != static_cast<Index>(Rank)) {
       fail("Tensor ", shape_, ": expected ", shape_.rank(), " indices, got ", Rank);
     }
@@ -134,16 +104,16 @@ class Tensor {
       }
       position = position * extent + indices[i];
     }
-    return static_cast<std::size_t>(position);
+    return position;
   }
 
   template <std::size_t Rank>
-  std::size_t offset(const Index (&indices)[Rank]) const {
+  Index offset(const Index (&indices)[Rank]) const {
     return offset(std::to_array(indices));
   }
 
   Shape shape_;
-  std::vector<T, AlignedAllocator<T>> elements_;
+  AlignedArray<T> elements_;
 };
 
 }  // namespace normnet

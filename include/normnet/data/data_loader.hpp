@@ -1,6 +1,7 @@
 // Batches of a data set, shuffled, augmented, normalised and packed into lanes.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/batch.hpp>
 #include <normnet/core/error.hpp>
 #include <normnet/core/parallel.hpp>
@@ -92,11 +93,11 @@ class DataLoader {
     const auto count = static_cast<std::size_t>(images);
     batch_.indices = std::vector<Index>(count);
     batch_.labels = std::vector<int>(count);
-    placements_ = std::vector<Placement>(options_.augment.enabled() ? count : 0);
-    for (std::size_t i = 0; i < count; ++i) {
-      const Index image = order_[static_cast<std::size_t>(begin) + i];
-      batch_.indices[i] = image;
-      batch_.labels[i] = data_->label(image);
+    placements_.reset(options_.augment.enabled() ? images : 0);
+    for (Index i = 0; i < images; ++i) {
+      const Index image = order_[static_cast<std::size_t>(begin + i)];
+      batch_.indices[static_cast<std::size_t>(i)] = image;
+      batch_.labels[static_cast<std::size_t>(i)] = data_->label(image);
       if (options_.augment.enabled()) placements_[i] = options_.augment.draw(random_.fork(augmentation_stream), image);
     }
     batch_.images.reset({images, data_->channels(), data_->height(), data_->width()}, options_.halo);
@@ -139,7 +140,7 @@ class DataLoader {
 
   // One channel of a block: row by row, which stays in the cache while each image goes into its lane.
   void pack_planes(Index block, Index channel) {
-    const std::array<T, 256>& value = tables_[static_cast<std::size_t>(channel)];
+    const std::array<T, 256>& value = tables_[channel];
     const auto plane_bytes = static_cast<std::size_t>(batch_.images.plane());
     const auto width = static_cast<std::size_t>(batch_.images.width());
     const auto first = static_cast<std::size_t>(block * Batch<T>::lanes);
@@ -155,7 +156,7 @@ class DataLoader {
         const std::uint8_t* bytes = planes[i].data() + static_cast<std::size_t>(y) * width;
         prefetch(bytes + 128);  // what so many images read in turn, the processor does not foresee
         if (!placements_.empty()) {
-          placements_[first + i].copy_row(planes[i], y, placed);
+          placements_[static_cast<Index>(first + i)].copy_row(planes[i], y, placed);
           bytes = placed.data();
         }
         for (std::size_t x = 0; x < width; ++x) row[x].set(static_cast<int>(i), value[bytes[x]]);
@@ -167,8 +168,8 @@ class DataLoader {
   Options options_;
   std::vector<Index> order_;
   Random random_;
-  std::vector<std::array<T, 256>> tables_;  // of each channel
-  std::vector<Placement> placements_;       // of each image of the batch; none without augmentation
+  AlignedArray<std::array<T, 256>> tables_;  // of each channel
+  AlignedArray<Placement> placements_;       // of each image of the batch; none without augmentation
   LabelledBatch<T> batch_;
 };
 

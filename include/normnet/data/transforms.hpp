@@ -1,6 +1,7 @@
 // What happens to an image between the data set and the model: random crop, random flip, normalization.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/error.hpp>
 #include <normnet/core/random.hpp>
 #include <normnet/core/shape.hpp>
@@ -26,15 +27,16 @@ struct Normalize {
   /// The values of the 256 bytes of each of the channels. Throws Error when there is neither one mean and std nor one for each
   /// channel, when a mean is not finite, or when a std is not above zero.
   template <class T>
-  std::vector<std::array<T, 256>> tables(Index channels) const {
+  AlignedArray<std::array<T, 256>> tables(Index channels) const {
     const Index means = static_cast<Index>(mean.size()), stds = static_cast<Index>(std.size());
     if (means != stds || (means != 1 && means != channels)) {
       fail("Normalize: expected 1 or ", channels, " means and as many stds for images of ", channels, " channels, got ", means,
            " and ", stds);
     }
-    std::vector<std::array<T, 256>> all(static_cast<std::size_t>(channels));
-    for (std::size_t c = 0; c < all.size(); ++c) {
-      const double m = mean[means == 1 ? 0 : c], s = std[means == 1 ? 0 : c];
+    AlignedArray<std::array<T, 256>> all(channels);
+    for (Index c = 0; c < channels; ++c) {
+      const auto of_channel = static_cast<std::size_t>(means == 1 ? 0 : c);
+      const double m = mean[of_channel], s = std[of_channel];
       if (!std::isfinite(m)) fail("Normalize: expected a finite mean, got ", m, " for channel ", c);
       if (!(s > 0) || !std::isfinite(s)) fail("Normalize: expected a finite std above 0, got ", s, " for channel ", c);
       for (std::size_t v = 0; v < 256; ++v) all[c][v] = static_cast<T>((static_cast<double>(v) / 255 - m) / s);

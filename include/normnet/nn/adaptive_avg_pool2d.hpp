@@ -1,6 +1,7 @@
 // Average pooling to a given output size; global average pooling.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/average_pool.hpp>
 
@@ -48,11 +49,11 @@ class AdaptiveAvgPool2d : public BlockLayer<T> {
   }
 
  private:
-  static std::vector<PoolWindow> windows(Index extent, Index count) {
-    std::vector<PoolWindow> result(static_cast<std::size_t>(count));
+  static AlignedArray<PoolWindow> windows(Index extent, Index count) {
+    AlignedArray<PoolWindow> result(count);
     for (Index i = 0; i < count; ++i) {
       const Index first = i * extent / count, end = ((i + 1) * extent + count - 1) / count;
-      result[static_cast<std::size_t>(i)] = {.first = first, .taps = end - first, .divisor = end - first};
+      result[i] = {.first = first, .taps = end - first, .divisor = end - first};
     }
     return result;
   }

@@ -1,6 +1,7 @@
 // Average pooling.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/average_pool.hpp>
 
@@ -58,7 +59,7 @@ class AvgPool2d final : public BlockLayer<T> {
   }
 
  private:
-  std::vector<PoolWindow> counted(std::vector<PoolWindow> windows) const {
+  AlignedArray<PoolWindow> counted(AlignedArray<PoolWindow> windows) const {
     if (!options_.count_include_pad) {
       for (PoolWindow& window : windows) window.divisor = window.taps;
     }

@@ -1,6 +1,7 @@
 // Batch normalization (Ioffe and Szegedy, 2015, https://arxiv.org/abs/1502.03167).
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/nn/kernels/normalize.hpp>
 #include <normnet/nn/normalization_layer.hpp>
 
@@ -42,9 +43,8 @@ class BatchNorm2d final : public NormalizationLayer<T> {
     bias_ = Parameter<T>(per_channel);
     running_mean_ = Tensor<T>(per_channel);
     running_var_ = Tensor<T>(per_channel, T(1));
-    const auto count = static_cast<std::size_t>(options.channels);
-    of_channels_ = decltype(of_channels_)(count);
-    lines_ = decltype(lines_)(count);
+    of_channels_.reset(options.channels);
+    lines_.reset(options.channels);
   }
   explicit BatchNorm2d(Index channels) : BatchNorm2d(Options{.channels = channels}) {}
 
@@ -67,9 +67,8 @@ class BatchNorm2d final : public NormalizationLayer<T> {
   void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule,
                              kernels::Pointwise<T> after) override {
     schedule_prologue(x, mode, schedule);
-    schedule.each_channel(options_.channels, x.plane(), [&, after](Index block, Index c) {
-      after.of_channel(c).apply_behind(lines_[static_cast<std::size_t>(c)], x, y, block, c);
-    });
+    schedule.each_channel(options_.channels, x.plane(),
+                          [&, after](Index block, Index c) { after.of_channel(c).apply_behind(lines_[c], x, y, block, c); });
   }
 
   bool has_prologue() const override { return true; }
@@ -117,9 +116,7 @@ class BatchNorm2d final : public NormalizationLayer<T> {
                                    kernels::Rectified rectified) override {
     const Index channels = options_.channels;
     make_room(x.blocks());
-    const auto of_output = [this, rectified](Index c) {
-      return kernels::LineOutputGradient<T>{lines_[static_cast<std::size_t>(c)], rectified.output};
-    };
+    const auto of_output = [this, rectified](Index c) { return kernels::LineOutputGradient<T>{lines_[c], rectified.output}; };
     const auto gather = [&, of_output](Index block, Index c) {
       const auto sums = kernels::gradient_sums(x, dy, block, c, of_channel(c).moments, of_output(c));
       of_block(block, c).sums = {sums.dy.total(x.images_in(block)), sums.dy_xhat.total(x.images_in(block))};
@@ -174,13 +171,13 @@ class BatchNorm2d final : public NormalizationLayer<T> {
     kernels::Statistics statistics;
     Sums sums;
   };
-  OfBlock& of_block(Index block, Index c) { return of_blocks_[static_cast<std::size_t>(block * options_.channels + c)]; }
+  OfBlock& of_block(Index block, Index c) { return of_blocks_[block * options_.channels + c]; }
 
   struct OfChannel {
     kernels::Moments<T> moments;
     Sums total;
   };
-  OfChannel& of_channel(Index c) { return of_channels_[static_cast<std::size_t>(c)]; }
+  OfChannel& of_channel(Index c) { return of_channels_[c]; }
 
   kernels::Statistics batch_statistics(Index c, Index blocks) {
     kernels::Statistics statistics;
@@ -189,14 +186,11 @@ class BatchNorm2d final : public NormalizationLayer<T> {
   }
 
   // For what is gathered of so many blocks.
-  void make_room(Index blocks) {
-    const auto count = static_cast<std::size_t>(blocks * options_.channels);
-    if (of_blocks_.size() != count) of_blocks_ = std::vector<OfBlock>(count);
-  }
+  void make_room(Index blocks) { of_blocks_.reset(blocks * options_.channels); }
 
   void set_moments(Index c, const kernels::Statistics& statistics) {
     of_channel(c).moments = kernels::Moments<T>::broadcast(statistics, options_.eps);
-    lines_[static_cast<std::size_t>(c)] = {of_channel(c).moments, weight_.value.data()[c], bias_.value.data()[c]};
+    lines_[c] = {of_channel(c).moments, weight_.value.data()[c], bias_.value.data()[c]};
   }
 
   void set_running_moments() {
@@ -216,9 +210,9 @@ class BatchNorm2d final : public NormalizationLayer<T> {
   Options options_;
   Parameter<T> weight_, bias_;
   Tensor<T> running_mean_, running_var_;
-  std::vector<OfChannel, AlignedAllocator<OfChannel>> of_channels_;
-  std::vector<kernels::NormalizingLine<T>> lines_;  // of each channel
-  std::vector<OfBlock> of_blocks_;                  // of each block and channel
+  AlignedArray<OfChannel> of_channels_;
+  AlignedArray<kernels::NormalizingLine<T>> lines_;  // of each channel
+  AlignedArray<OfBlock> of_blocks_;                  // of each block and channel
   bool uses_batch_statistics_ = true;
 };
 

@@ -1,6 +1,7 @@
 // Dropout.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/dropout.hpp>
 #include <normnet/nn/kernels/plane_rows.hpp>
@@ -8,7 +9,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <vector>
 
 namespace normnet::inline NORMNET_ABI {
 
@@ -34,7 +34,7 @@ class Dropout final : public BlockLayer<T> {
   Shape output_shape(const Shape& input) const override { return input; }
   Keeps keeps_for_backward() const override { return Keeps::nothing; }
   bool in_place() const override { return true; }
-  std::size_t activation_bytes() const override { return keep_.size() * sizeof(kernels::KeepBits); }
+  std::size_t activation_bytes() const override { return keep_.span().size_bytes(); }
 
   void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
     dropping_ = mode.training && p_ > 0;
@@ -57,7 +57,7 @@ class Dropout final : public BlockLayer<T> {
   // By channels where they are worth it, so that a block, or a channel, that was just computed goes on at once.
   void schedule_draw(const Batch<T>& x, const Random& random, BlockSchedule& schedule) {
     const Index channels = x.channels(), elements = channels * x.plane(), parts = x.plane() >= 16 ? channels : 1;
-    keep_.resize(static_cast<std::size_t>(x.blocks() * elements));
+    keep_.reset(x.blocks() * elements);
     const auto threshold = static_cast<std::uint32_t>(std::lround(p_ * 65536));
     schedule.each_share(channels, parts, elements / std::max<Index>(1, parts) * 2,
                         [&, random, threshold, elements, parts](Index block, Index part) {
@@ -84,7 +84,7 @@ class Dropout final : public BlockLayer<T> {
 
   double p_;
   bool dropping_ = false;
-  std::vector<kernels::KeepBits> keep_;  // of each block, channel and pixel
+  AlignedArray<kernels::KeepBits> keep_;  // of each block, channel and pixel
 };
 
 }  // namespace normnet::inline NORMNET_ABI

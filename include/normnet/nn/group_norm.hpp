@@ -1,6 +1,7 @@
 // Group normalization (Wu and He, 2018, https://arxiv.org/abs/1803.08494).
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/nn/kernels/normalize.hpp>
 #include <normnet/nn/normalization_layer.hpp>
 
@@ -54,7 +55,7 @@ class GroupNorm final : public NormalizationLayer<T> {
 
   void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule,
                              kernels::Pointwise<T> after) override {
-    moments_.resize(static_cast<std::size_t>(x.blocks() * options_.groups));
+    moments_.reset(x.blocks() * options_.groups);
     schedule.each_share(options_.channels, options_.groups, 3 * region(0, x).pixels(x.width()),
                         [&, after](Index block, Index group) {
                           const kernels::Region channels = region(group, x);
@@ -73,7 +74,7 @@ class GroupNorm final : public NormalizationLayer<T> {
   /// Derivation: docs/derivations.md.
   void schedule_backward_rectified(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule,
                                    kernels::Rectified rectified) override {
-    sums_.resize(static_cast<std::size_t>(x.blocks() * options_.channels));
+    sums_.reset(x.blocks() * options_.channels);
     schedule.each_share(options_.channels, options_.groups, 4 * region(0, x).pixels(x.width()),
                         [&, dx, rectified](Index block, Index group) {
                           const kernels::Region channels = region(group, x);
@@ -133,18 +134,16 @@ class GroupNorm final : public NormalizationLayer<T> {
     const Index size = options_.channels / options_.groups;
     return {group * size, (group + 1) * size, 0, x.height()};
   }
-  kernels::Moments<T>& moments_of(Index block, Index group) {
-    return moments_[static_cast<std::size_t>(block * options_.groups + group)];
-  }
+  kernels::Moments<T>& moments_of(Index block, Index group) { return moments_[block * options_.groups + group]; }
   kernels::NormalizingLine<T> line_of(Index block, Index group, Index c) {
     return {moments_of(block, group), weight_.value.data()[c], bias_.value.data()[c]};
   }
-  Sums& sums_of(Index block, Index c) { return sums_[static_cast<std::size_t>(block * options_.channels + c)]; }
+  Sums& sums_of(Index block, Index c) { return sums_[block * options_.channels + c]; }
 
   Options options_;
   Parameter<T> weight_, bias_;
-  std::vector<kernels::Moments<T>, AlignedAllocator<kernels::Moments<T>>> moments_;  // of each block and group
-  std::vector<Sums> sums_;                                                           // of each block and channel
+  AlignedArray<kernels::Moments<T>> moments_;  // of each block and group
+  AlignedArray<Sums> sums_;                    // of each block and channel
 };
 
 }  // namespace normnet::inline NORMNET_ABI

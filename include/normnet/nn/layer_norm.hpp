@@ -1,6 +1,7 @@
 // Layer normalization (Ba, Kiros and Hinton, 2016, https://arxiv.org/abs/1607.06450).
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/nn/kernels/normalize.hpp>
 #include <normnet/nn/normalization_layer.hpp>
 
@@ -58,7 +59,7 @@ class LayerNorm final : public NormalizationLayer<T> {
 
   void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule,
                              kernels::Pointwise<T> pointwise) override {
-    moments_.resize(static_cast<std::size_t>(x.blocks() * regions_in(x)));
+    moments_.reset(x.blocks() * regions_in(x));
     const Index cost = 3 * region(0, x).pixels(x.width());
     schedule.each_share(x.channels(), regions_in(x), cost, [&, pointwise = std::move(pointwise)](Index block, Index r) {
       const kernels::Region rows = region(r, x);
@@ -160,7 +161,7 @@ class LayerNorm final : public NormalizationLayer<T> {
   void schedule_parameter_gradients(const Batch<T>& x, const Batch<T>& dy, BlockSchedule& schedule) {
     const kernels::Region first = region(0, x);
     const Index channels = first.last_channel - first.first_channel;
-    sums_.resize(static_cast<std::size_t>(x.blocks() * weight_.value.size()));
+    sums_.reset(x.blocks() * weight_.value.size());
     schedule.each_share(x.channels(), channels, 4 * x.channels() / channels * x.plane(), [&](Index block, Index c) {
       const Index regions = regions_in(x), rows = region(0, x).last_row - region(0, x).first_row;
       Sums* sums = sums_.data() + block * weight_.value.size() + c * rows * x.width();
@@ -182,7 +183,7 @@ class LayerNorm final : public NormalizationLayer<T> {
       parallel_for(weight_.value.size(), 2 * x.blocks(), [&](Index i) {
         double dweight = 0, dbias = 0;
         for (Index block = 0; block < x.blocks(); ++block) {
-          const Sums& of_block = sums_[static_cast<std::size_t>(block * weight_.value.size() + i)];
+          const Sums& of_block = sums_[block * weight_.value.size() + i];
           dweight += static_cast<double>(of_block.dy_xhat);
           dbias += static_cast<double>(of_block.dy);
         }
@@ -192,9 +193,7 @@ class LayerNorm final : public NormalizationLayer<T> {
     });
   }
 
-  kernels::Moments<T>& moments_of(const Batch<T>& x, Index block, Index r) {
-    return moments_[static_cast<std::size_t>(block * regions_in(x) + r)];
-  }
+  kernels::Moments<T>& moments_of(const Batch<T>& x, Index block, Index r) { return moments_[block * regions_in(x) + r]; }
 
   // Sums over the images and regions of a block.
   struct Sums {
@@ -203,8 +202,8 @@ class LayerNorm final : public NormalizationLayer<T> {
 
   Options options_;
   Parameter<T> weight_, bias_;
-  std::vector<kernels::Moments<T>, AlignedAllocator<kernels::Moments<T>>> moments_;  // of each block and region
-  std::vector<Sums> sums_;                                                           // of each block and weight
+  AlignedArray<kernels::Moments<T>> moments_;  // of each block and region
+  AlignedArray<Sums> sums_;                    // of each block and weight
 };
 
 }  // namespace normnet::inline NORMNET_ABI

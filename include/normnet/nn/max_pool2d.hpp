@@ -1,6 +1,7 @@
 // Max pooling.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/lane_bits.hpp>
 #include <normnet/nn/kernels/pool_geometry.hpp>
@@ -8,7 +9,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <utility>
-#include <vector>
 
 namespace normnet::inline NORMNET_ABI {
 
@@ -50,7 +50,7 @@ class MaxPool2d final : public BlockLayer<T> {
   std::string type() const override { return "MaxPool2d"; }
   Shape output_shape(const Shape& input) const override { return geometry_.output_shape(input, this->label()); }
   Keeps keeps_for_backward() const override { return by_two() ? Keeps::nothing : Keeps::both; }
-  std::size_t activation_bytes() const override { return places_.size() * sizeof(Place); }
+  std::size_t activation_bytes() const override { return places_.span().size_bytes(); }
 
   bool takes_prologue(const Shape&) const override { return by_two(); }
 
@@ -59,10 +59,10 @@ class MaxPool2d final : public BlockLayer<T> {
     auto work = [&, rows = geometry_.row_windows(x.height()), columns = geometry_.column_windows(x.width())](Index block,
                                                                                                              Index c) {
       for (Index i = 0; i < y.height(); ++i) {
-        const PoolWindow& row = rows[static_cast<std::size_t>(i)];
+        const PoolWindow& row = rows[i];
         const Pack<T>* in = x.row(block, c, row.first);
         Pack<T>* out = y.row(block, c, i);
-        for (Index j = 0; j < y.width(); ++j) out[j] = greatest(in, row, columns[static_cast<std::size_t>(j)], x.row_stride());
+        for (Index j = 0; j < y.width(); ++j) out[j] = greatest(in, row, columns[j], x.row_stride());
       }
     };
     schedule.each_channel(x.channels(), x.plane(), std::move(work));
@@ -80,10 +80,10 @@ class MaxPool2d final : public BlockLayer<T> {
                                                                                                                  Index c) {
       for (Index p = 0; p < dx->height(); ++p) std::fill_n(dx->row(block, c, p), dx->width(), Pack<T>(T(0)));
       for (Index i = 0; i < y.height(); ++i) {
-        const PoolWindow& row = rows[static_cast<std::size_t>(i)];
+        const PoolWindow& row = rows[i];
         const Pack<T>*value = y.row(block, c, i), *gradient = dy.row(block, c, i);
         for (Index j = 0; j < y.width(); ++j) {
-          const PoolWindow& column = columns[static_cast<std::size_t>(j)];
+          const PoolWindow& column = columns[j];
           Pack<T> left = gradient[j];
           for (Index u = 0; u < row.taps; ++u) {
             const Index p = row.first + u * geometry_.dilation.height;
@@ -112,8 +112,7 @@ class MaxPool2d final : public BlockLayer<T> {
   }
 
   void schedule_forward_by_two(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) {
-    const auto windows = static_cast<std::size_t>(y.blocks() * y.channels() * y.plane());
-    if (mode.gradient && places_.size() != windows) places_ = std::vector<Place>(windows);
+    if (mode.gradient) places_.reset(y.blocks() * y.channels() * y.plane());
     schedule.each_channel(x.channels(), x.plane(), [&, keeps = mode.gradient](Index block, Index c) {
       const bool through = !this->prologue().empty();
       const kernels::NormalizingLine<T> line = through ? this->prologue().lines[c] : kernels::NormalizingLine<T>();
@@ -192,7 +191,7 @@ class MaxPool2d final : public BlockLayer<T> {
 
   Options options_;
   PoolGeometry geometry_;
-  std::vector<Place> places_;  // of each window, by_two() alone
+  AlignedArray<Place> places_;  // of each window, by_two() alone
 };
 
 }  // namespace normnet::inline NORMNET_ABI

@@ -1,6 +1,7 @@
 // The memory between the layers of a chain.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/batch.hpp>
 #include <normnet/core/block_schedule.hpp>
 
@@ -28,7 +29,7 @@ struct Places {
   /// Whether feature maps are read by the next layer alone. They share two memories in turn then: block after block, so that one is
   /// still in the cache when its memory is written again.
   bool in_turn = false;
-  std::array<std::vector<Pack<T>, AlignedAllocator<Pack<T>>>, 2> memory;
+  std::array<AlignedArray<Pack<T>>, 2> memory;
   Shape input;  // that the storage is for
 
   bool is_callers(std::size_t place) const { return slot[place] == slot.front() || slot[place] == slot.back(); }
@@ -91,7 +92,7 @@ struct Places {
   std::size_t bytes() const {
     std::size_t bytes = 0;
     for (const Slot& at : slots) bytes += at.storage.bytes();
-    for (const auto& packs : memory) bytes += packs.size() * sizeof(Pack<T>);
+    for (const auto& packs : memory) bytes += packs.span().size_bytes();
     return bytes;
   }
 
@@ -102,10 +103,10 @@ struct Places {
       Index& most = of_block[slot[place] % 2];
       if (!is_callers(place)) most = std::max(most, Batch<T>::packs_of_block(shapes[place], slots[slot[place]].halo));
     }
-    const auto blocks = static_cast<std::size_t>((shapes.front()[0] + Batch<T>::lanes - 1) / Batch<T>::lanes);
+    const Index blocks = (shapes.front()[0] + Batch<T>::lanes - 1) / Batch<T>::lanes;
     for (std::size_t i = 0; i < 2; ++i) {
-      const std::size_t packs = blocks * static_cast<std::size_t>(of_block[i]);
-      if (packs > memory[i].size()) memory[i] = std::vector<Pack<T>, AlignedAllocator<Pack<T>>>(packs, Pack<T>(T(0)));
+      const Index packs = blocks * of_block[i];
+      if (packs > memory[i].size()) memory[i] = AlignedArray<Pack<T>>(packs, Pack<T>(T(0)));
     }
     for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
       const std::size_t s = slot[place];

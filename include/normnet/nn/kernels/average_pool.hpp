@@ -1,26 +1,26 @@
 // Averages over windows of pixels, and their gradient: what all kinds of average pooling come down to.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/batch.hpp>
 #include <normnet/nn/kernels/lane_sum.hpp>
 #include <normnet/nn/kernels/pool_geometry.hpp>
 
 #include <algorithm>
-#include <vector>
 
 namespace normnet::inline NORMNET_ABI::kernels {
 
 /// One channel of a block of y[n, c, i, j] = sum of x[n, c, p, q] over p in rows[i] and q in columns[j], divided by the product of
 /// their divisors. A row of a window is summed before it is added to the others.
 template <class T>
-void average_pool_forward(const std::vector<PoolWindow>& rows, const std::vector<PoolWindow>& columns, const Batch<T>& x,
+void average_pool_forward(const AlignedArray<PoolWindow>& rows, const AlignedArray<PoolWindow>& columns, const Batch<T>& x,
                           Batch<T>& y, Index block, Index c) {
   for (Index i = 0; i < y.height(); ++i) {
-    const PoolWindow& row = rows[static_cast<std::size_t>(i)];
+    const PoolWindow& row = rows[i];
     const Pack<T>* in = x.row(block, c, row.first);
     Pack<T>* out = y.row(block, c, i);
     for (Index j = 0; j < y.width(); ++j) {
-      const PoolWindow& column = columns[static_cast<std::size_t>(j)];
+      const PoolWindow& column = columns[j];
       Pack<T> total(T(0));
       for (Index p = 0; p < row.taps; ++p) {
         const Pack<T>* from = in + p * x.row_stride() + column.first;
@@ -34,14 +34,14 @@ void average_pool_forward(const std::vector<PoolWindow>& rows, const std::vector
 /// One channel of a block of dx[n, c, p, q] = sum over the windows (i, j) that cover the pixel of dy[n, c, i, j] divided by the
 /// divisors of that window.
 template <class T>
-void average_pool_backward(const std::vector<PoolWindow>& rows, const std::vector<PoolWindow>& columns, const Batch<T>& dy,
+void average_pool_backward(const AlignedArray<PoolWindow>& rows, const AlignedArray<PoolWindow>& columns, const Batch<T>& dy,
                            Batch<T>& dx, Index block, Index c) {
   for (Index p = 0; p < dx.height(); ++p) std::fill_n(dx.row(block, c, p), dx.width(), Pack<T>(T(0)));
   for (Index i = 0; i < dy.height(); ++i) {
-    const PoolWindow& row = rows[static_cast<std::size_t>(i)];
+    const PoolWindow& row = rows[i];
     const Pack<T>* gradient = dy.row(block, c, i);
     for (Index j = 0; j < dy.width(); ++j) {
-      const PoolWindow& column = columns[static_cast<std::size_t>(j)];
+      const PoolWindow& column = columns[j];
       const Pack<T> share = gradient[j] * Pack<T>(T(1) / static_cast<T>(row.divisor * column.divisor));
       for (Index p = 0; p < row.taps; ++p) {
         Pack<T>* to = dx.row(block, c, row.first + p) + column.first;

@@ -1,6 +1,7 @@
 // Direct convolution in lane layout: forward pass and input gradient, as products of small register tiles.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/batch.hpp>
 #include <normnet/core/scratch.hpp>
 #include <normnet/nn/kernels/conv_direct_ahead.hpp>
@@ -10,9 +11,9 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
 // The passes are matrix products in which one factor is a list of offsets instead of a matrix. With k = (channel, tap), the
 // pixel p of an image needs x at p + offset[k]; because the lanes hold whole images and a border of zeros surrounds each plane,
@@ -49,23 +50,26 @@ struct Tap {
   Pair at;
   Index offset;  // the same in packs
   Index index;   // among the taps of the correlation
+  Index source;  // among those of the kernel
 };
+
+using Taps = std::span<const Tap>;
 
 /// y(p) = after(bias + sum over c and taps of weight[c][tap] * before(x[c](p + tap))), for the pixels of two grids of the same
 /// size, in each group of channels. Only a correlation of a single tap that reads no border has a prologue.
 template <class T>
 class Correlation {
  public:
-  /// value(group, output channel within the group, input channel within the group, tap) are the weights.
+  /// value(group, output channel within the group, input channel within the group, tap of the kernel) are the weights.
   template <class F>
-  Correlation(const PixelGrid& in, const PixelGrid& out, Index groups, std::vector<Tap> taps, const Batch<T>& x,
-              const Batch<T>& y, const T* bias, F value, Pointwise<T> after = {}, const Prologue<T>& before = {})
+  Correlation(const PixelGrid& in, const PixelGrid& out, Index groups, Taps taps, const Batch<T>& x, const Batch<T>& y,
+              const T* bias, F value, Pointwise<T> after = {}, const Prologue<T>& before = {})
       : in_(in),
         out_(out),
         groups_(groups),
         inputs_(x.channels() / groups),
         outputs_(y.channels() / groups),
-        taps_(std::move(taps)),
+        taps_(taps),
         bias_(bias),
         after_(after),
         before_(before) {
@@ -73,17 +77,19 @@ class Correlation {
     choose_inputs_at_once();
     tiles_ = (outputs_ + channels_ - 1) / channels_;
     for (const Tap& tap : taps_) last_offset_ = std::max(last_offset_, tap.offset);
+    const Index tap_count = taps_.size();
+    offsets_ = AlignedArray<Index>::for_overwrite(inputs_ * tap_count);
+    if (!before_.empty()) read_offsets_ = AlignedArray<Index>::for_overwrite(inputs_);
     for (Index c = 0; c < inputs_; ++c) {
-      for (const Tap& tap : taps_) offsets_.push_back(c * x.channel_stride() + tap.offset);
-      if (!before_.empty()) read_offsets_.push_back(c * pixels_at_once());
+      for (Index tap = 0; tap < tap_count; ++tap) offsets_[c * tap_count + tap] = c * x.channel_stride() + taps_[tap].offset;
+      if (!before_.empty()) read_offsets_[c] = c * pixels_at_once();
     }
-    const Index tap_count = static_cast<Index>(taps_.size());
-    weight_ = decltype(weight_)(static_cast<std::size_t>(groups * tiles_ * tile_weights()), T(0));
+    weight_ = AlignedArray<T>::for_overwrite(groups * tiles_ * tile_weights());
     parallel_for_2d(groups, tiles_, tile_weights(), [&](Index g, Index t) {
       T* target = weight_.data() + (g * tiles_ + t) * tile_weights();
       for (Index c = 0; c < inputs_; ++c) {
-        for (Index tap = 0; tap < tap_count; ++tap) {
-          for (Index o = 0; o < channels_; ++o) *target++ = value(g, tile_start(t) + o, c, tap);
+        for (const Tap& tap : taps_) {
+          for (Index o = 0; o < channels_; ++o) *target++ = value(g, tile_start(t) + o, c, tap.source);
         }
       }
     });
@@ -93,19 +99,16 @@ class Correlation {
   /// operations even in a small layer.
   static constexpr Index pixels_per_part = 120;
   Index parts() const { return (in_.size() + pixels_per_part - 1) / pixels_per_part; }
-  Index cost() const {
-    return std::min(pixels_per_part, in_.size()) * groups_ * outputs_ * inputs_ * static_cast<Index>(taps_.size());
-  }
+  Index cost() const { return std::min(pixels_per_part, in_.size()) * groups_ * outputs_ * inputs_ * taps_.size(); }
 
   void run(const Batch<T>& x, Batch<T>& y, Index block, Index part) const {
     const Index begin = in_.size() * part / parts(), end = in_.size() * (part + 1) / parts();
     if (single_pixels_) {
-      std::vector<Tap> taps;
+      auto room = AlignedArray<Tap>::for_overwrite(taps_.size());
       return with_one_of(TallTiles(), channels_, [&](auto tile) {
         Pack<T>* const so_far = scratch<T>(tiles_ * tile() + read_packs(1));
         for (Index p = begin; p < end; ++p) {
-          find_taps_inside({x.height(), x.width()}, p, taps);
-          register_tiles<tile(), 1>(x, y, block, p, taps, so_far);
+          register_tiles<tile(), 1>(x, y, block, p, taps_inside({x.height(), x.width()}, p, room), so_far);
         }
       });
     }
@@ -113,13 +116,13 @@ class Correlation {
       constexpr int at_once = pixels_per_tile(tile());
       Pack<T>* const so_far = scratch<T>(tiles_ * tile() * at_once + read_packs(at_once));
       for (Index p = begin; p < end; p += at_once) {
-        register_tiles<tile(), at_once>(x, y, block, std::min(p, end - at_once), taps_, so_far);
+        register_tiles<tile(), at_once>(x, y, block, std::min(p, end - at_once), {}, so_far);
       }
     });
   }
 
  private:
-  Index tile_weights() const { return inputs_ * static_cast<Index>(taps_.size()) * channels_; }
+  Index tile_weights() const { return inputs_ * taps_.size() * channels_; }
 
   // The pixels that a register tile covers.
   Index pixels_at_once() const { return single_pixels_ ? 1 : pixels_per_tile(channels_); }
@@ -132,13 +135,14 @@ class Correlation {
 
   static bool within(Index i, Index extent) { return i >= 0 && i < extent; }
 
-  // Sets `inside` to the taps of pixel p that read pixels of x; the others read its border.
-  void find_taps_inside(Pair x, Index p, std::vector<Tap>& inside) const {
+  // The taps of pixel p that read pixels of x, in `room`; the others read its border.
+  Taps taps_inside(Pair x, Index p, AlignedArray<Tap>& room) const {
     const Pair at = in_.at(p / in_.columns, p % in_.columns);
-    inside.clear();
+    Index count = 0;
     for (const Tap& tap : taps_) {
-      if (within(at.height + tap.at.height, x.height) && within(at.width + tap.at.width, x.width)) inside.push_back(tap);
+      if (within(at.height + tap.at.height, x.height) && within(at.width + tap.at.width, x.width)) room[count++] = tap;
     }
+    return room.span().first(static_cast<std::size_t>(count));
   }
 
   // How many pairs of a pixel and a tap read pixels of x.
@@ -158,7 +162,7 @@ class Correlation {
   // and loads every weight for a single multiplication: with two multiplications a cycle that takes half as long again, with one
   // a twelfth, so count a quarter.
   void choose_tile(Pair x) {
-    const Index taps = static_cast<Index>(taps_.size());
+    const Index taps = taps_.size();
     const auto register_tiles = [&](Index channels) { return (outputs_ + channels - 1) / channels; };
     channels_ = channels_per_tile(outputs_);
     const Index pixels = pixels_per_tile(channels_);
@@ -184,7 +188,7 @@ class Correlation {
   // same pixels read them. The sums over them wait in memory while the next ones do.
   void choose_inputs_at_once() {
     constexpr Index cache_packs = 24 * 1024 / static_cast<Index>(sizeof(Pack<T>));
-    const Index fit = std::max<Index>(8, cache_packs / std::max<Index>(1, pixels_at_once() * static_cast<Index>(taps_.size())));
+    const Index fit = std::max<Index>(8, cache_packs / std::max<Index>(1, pixels_at_once() * taps_.size()));
     inputs_at_once_ = equal_share(inputs_, fit);
   }
 
@@ -195,7 +199,7 @@ class Correlation {
     const Pack<T> least = before_.least();
     for (Index c = first; c < last; ++c) {
       const NormalizingLine<T> line = before_.lines[g * inputs_ + c];
-      const Index offset = offsets_[static_cast<std::size_t>(c)];
+      const Index offset = offsets_[c];
       for (Index p = 0; p < count; ++p) read[c * count + p] = max(least, line(pixels[p][offset]));
     }
   }
@@ -230,11 +234,11 @@ class Correlation {
   // The same for a single pixel, over input channels [first, last) and the taps that read no border. Taps are few, and fewer near an
   // edge: the inner loop is over the channels.
   template <int Channels>
-  NORMNET_OWN_REGISTERS void multiply(const T* weight, Index first, Index last, Index channel_stride,
-                                      const std::vector<Tap>& taps, const Pack<T>* pixel, Pack<T> (&sums)[Channels][1]) const {
+  NORMNET_OWN_REGISTERS void multiply(const T* weight, Index first, Index last, Index channel_stride, Taps taps,
+                                      const Pack<T>* pixel, Pack<T> (&sums)[Channels][1]) const {
     Pack<T> sum[Channels][1];
     copy_sums(sums, sum);
-    const Index channel_weights = static_cast<Index>(taps_.size()) * Channels;
+    const Index channel_weights = taps_.size() * Channels;
     for (const Tap& tap : taps) {
       const T* of_tap = weight + first * channel_weights + tap.index * Channels;
       const Pack<T>* at = pixel + first * channel_stride + tap.offset;
@@ -260,8 +264,7 @@ class Correlation {
   // All output channels of `Pixels` successive pixels of a block. taps: those that a single pixel does not leave out; so_far:
   // room for the sums of all register tiles, and behind them for what is read through a prologue.
   template <int Channels, int Pixels>
-  void register_tiles(const Batch<T>& x, Batch<T>& y, Index block, Index first, const std::vector<Tap>& taps,
-                      Pack<T>* so_far) const {
+  void register_tiles(const Batch<T>& x, Batch<T>& y, Index block, Index first, Taps taps, Pack<T>* so_far) const {
     const Pack<T>* source[Pixels];
     Pack<T>* target[Pixels];
     Index row = first / in_.columns, column = first % in_.columns;  // of both grids, which are of the same size
@@ -276,7 +279,7 @@ class Correlation {
     }
     // How far ahead are what the next register tiles will be the first to read of each channel, and to write.
     const Index next_source = Pixels * in_.step.width, next_target = Pixels * out_.step.width;
-    const Index channel_stride = x.channel_stride(), tap_count = static_cast<Index>(taps_.size());
+    const Index channel_stride = x.channel_stride(), tap_count = taps_.size();
     // Where there is a single tap, register tiles ask for a share of those pixels each, during their products; else the first does
     // before them, for those that its last tap is going to read.
     constexpr bool asks_ahead = DirectAhead<Channels, Pixels, T>::pays;
@@ -316,8 +319,7 @@ class Correlation {
             if constexpr (asks_ahead) {
               if (shares_pixels) {
                 const Index begin = std::min(t * share, next_source);
-                ahead.read(pixel[0] + offsets_[static_cast<std::size_t>(c)] + next_source + begin,
-                           std::min(share, next_source - begin), channel_stride);
+                ahead.read(pixel[0] + offsets_[c] + next_source + begin, std::min(share, next_source - begin), channel_stride);
               }
               if (last == inputs_) {
                 ahead.write(target[0] + channel * y.channel_stride() + next_target, out_.step.width, y.channel_stride());
@@ -350,18 +352,18 @@ class Correlation {
 
   PixelGrid in_, out_;
   Index groups_, inputs_, outputs_;  // channels of a group
-  std::vector<Tap> taps_;
-  std::vector<Index> offsets_;       // of every k = (input channel, tap) from the pixel that they are for
-  std::vector<Index> read_offsets_;  // the same in what is read through a prologue
+  AlignedArray<Tap> taps_;
+  AlignedArray<Index> offsets_;       // of every k = (input channel, tap) from the pixel that they are for
+  AlignedArray<Index> read_offsets_;  // the same in what is read through a prologue
   const T* bias_;
   Pointwise<T> after_;
   Prologue<T> before_;
   Index last_offset_ = 0;  // the greatest of a tap, at least 0
   Index inputs_at_once_ = 0;
-  Index tiles_ = 0;                             // that cover the channels of a group
-  int channels_ = 1;                            // of a register tile
-  bool single_pixels_ = false;                  // a register tile covers one pixel, with the taps that read no border
-  std::vector<T, AlignedAllocator<T>> weight_;  // [group][tile][input channel][tap][channel of the tile]
+  Index tiles_ = 0;             // that cover the channels of a group
+  int channels_ = 1;            // of a register tile
+  bool single_pixels_ = false;  // a register tile covers one pixel, with the taps that read no border
+  AlignedArray<T> weight_;      // [group][tile][input channel][tap][channel of the tile]
 };
 
 /// The border that conv_direct_input_gradient needs around dy.
@@ -378,18 +380,16 @@ inline Halo conv_gradient_halo(const ConvGeometry& conv) {
 template <class T>
 Correlation<T> conv_direct_forward(const ConvGeometry& conv, const Batch<T>& x, const T* weight, const T* bias, const Batch<T>& y,
                                    Pointwise<T> after = {}, const Prologue<T>& before = {}) {
-  std::vector<Tap> taps;
-  for (Index u = 0; u < conv.kernel.height; ++u) {
-    for (Index v = 0; v < conv.kernel.width; ++v) {
-      const Pair at{u * conv.dilation.height - conv.padding.height, v * conv.dilation.width - conv.padding.width};
-      const Tap tap{at, at.height * x.row_stride() + at.width, static_cast<Index>(taps.size())};
-      taps.push_back(tap);
-    }
+  AlignedArray<Tap> taps(conv.taps());
+  for (Index i = 0; i < taps.size(); ++i) {
+    const Index u = i / conv.kernel.width, v = i % conv.kernel.width;
+    const Pair at{u * conv.dilation.height - conv.padding.height, v * conv.dilation.width - conv.padding.width};
+    taps[i] = {at, at.height * x.row_stride() + at.width, i, i};
   }
   const Index outputs = conv.out_per_group(), inputs = conv.in_per_group(), count = conv.taps();
   return Correlation<T>(
-      {y.height(), y.width(), {0, 0}, conv.stride}, {y.height(), y.width(), {0, 0}, {1, 1}}, conv.groups, std::move(taps), x, y,
-      bias, [&](Index g, Index o, Index c, Index tap) { return weight[((g * outputs + o) * inputs + c) * count + tap]; }, after,
+      {y.height(), y.width(), {0, 0}, conv.stride}, {y.height(), y.width(), {0, 0}, {1, 1}}, conv.groups, taps.span(), x, y, bias,
+      [&](Index g, Index o, Index c, Index tap) { return weight[((g * outputs + o) * inputs + c) * count + tap]; }, after,
       before);
 }
 
@@ -403,27 +403,24 @@ void conv_direct_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, co
   const Index outputs = conv.out_per_group(), inputs = conv.in_per_group(), count = conv.taps();
   for (Index phase_y = 0; phase_y < std::min(conv.stride.height, dx.height()); ++phase_y) {
     for (Index phase_x = 0; phase_x < std::min(conv.stride.width, dx.width()); ++phase_x) {
-      std::vector<Tap> taps;
-      std::vector<Index> source;  // of every tap: which of the kernel's it is
-      for (Index u = 0; u < conv.kernel.height; ++u) {
-        for (Index v = 0; v < conv.kernel.width; ++v) {
-          const Index y = phase_y + conv.padding.height - u * conv.dilation.height;
-          const Index x = phase_x + conv.padding.width - v * conv.dilation.width;
-          if (y % conv.stride.height != 0 || x % conv.stride.width != 0) continue;
-          const Pair at{y / conv.stride.height, x / conv.stride.width};
-          const Tap tap{at, at.height * dy.row_stride() + at.width, static_cast<Index>(taps.size())};
-          taps.push_back(tap);
-          source.push_back(u * conv.kernel.width + v);
-        }
+      AlignedArray<Tap> taps(count);  // those that fit come first
+      Index fitting = 0;
+      for (Index i = 0; i < count; ++i) {
+        const Index y = phase_y + conv.padding.height - i / conv.kernel.width * conv.dilation.height;
+        const Index x = phase_x + conv.padding.width - i % conv.kernel.width * conv.dilation.width;
+        if (y % conv.stride.height != 0 || x % conv.stride.width != 0) continue;
+        const Pair at{y / conv.stride.height, x / conv.stride.width};
+        taps[fitting] = {at, at.height * dy.row_stride() + at.width, fitting, i};
+        ++fitting;
       }
       const PixelGrid pixels{(dx.height() - phase_y + conv.stride.height - 1) / conv.stride.height,
                              (dx.width() - phase_x + conv.stride.width - 1) / conv.stride.width,
                              {phase_y, phase_x},
                              conv.stride};
       const PixelGrid read{pixels.rows, pixels.columns, {0, 0}, {1, 1}};
-      add(Correlation<T>(read, pixels, conv.groups, std::move(taps), dy, dx, nullptr, [&](Index g, Index c, Index o, Index tap) {
-        return weight[((g * outputs + o) * inputs + c) * count + source[static_cast<std::size_t>(tap)]];
-      }));
+      add(Correlation<T>(
+          read, pixels, conv.groups, taps.span().first(static_cast<std::size_t>(fitting)), dy, dx, nullptr,
+          [&](Index g, Index c, Index o, Index tap) { return weight[((g * outputs + o) * inputs + c) * count + tap]; }));
     }
   }
 }

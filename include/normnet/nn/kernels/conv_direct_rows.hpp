@@ -1,15 +1,14 @@
 // Direct convolution in lane layout for groups of one or two channels, depthwise ones above all: forward pass and input gradient.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/batch.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
 #include <normnet/nn/kernels/pointwise.hpp>
 #include <normnet/nn/kernels/register_tiles.hpp>
 
 #include <algorithm>
-#include <cstddef>
 #include <utility>
-#include <vector>
 
 // A register tile of many channels uses each pixel that it loads for all of them. With one or two there is little to share, and loads
 // are what takes the time. But neighbouring outputs of a row read the same pixels at different taps:
@@ -48,7 +47,7 @@ class RowCorrelation {
         runs_(std::clamp<Index>(cost_of_group() / 8192, 1, plane.height)),
         bias_(bias),
         after_(after),
-        weight_(static_cast<std::size_t>(groups * inputs * kernel_height * outputs * row_weights), T(0)) {
+        weight_(groups * inputs * kernel_height * outputs * row_weights) {
     T* next = weight_.data();
     for (Index g = 0; g < groups; ++g) {
       for (Index c = 0; c < inputs; ++c) {
@@ -147,7 +146,7 @@ class RowCorrelation {
   Index runs_;                       // of rows of a group
   const T* bias_;
   Pointwise<T> after_;
-  std::vector<T, AlignedAllocator<T>> weight_;  // [group][input channel][row][output channel][column]
+  AlignedArray<T> weight_;  // [group][input channel][row][output channel][column]
 };
 
 /// y = after(conv(x, weight) + bias) for outputs of the given extents. weight: O x C/G x KH x 3; bias: O values or null. x needs a border of

@@ -1,6 +1,7 @@
 // Direct convolution in lane layout: the gradient of the weight.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/batch.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
 #include <normnet/nn/kernels/pointwise.hpp>
@@ -8,8 +9,6 @@
 #include <normnet/nn/kernels/strips.hpp>
 
 #include <algorithm>
-#include <memory>
-#include <vector>
 
 // With k = (channel, tap), a product in which one factor is a list of offsets instead of a matrix:
 //
@@ -19,13 +18,14 @@
 namespace normnet::inline NORMNET_ABI::kernels {
 
 /// The offset of every k = (input channel of the group, tap) from the pixel (i S, j S) of the group's first channel.
-inline std::vector<Index> column_offsets(const ConvGeometry& conv, Index channel_stride, Index row_stride) {
-  std::vector<Index> offsets;
+inline AlignedArray<Index> column_offsets(const ConvGeometry& conv, Index channel_stride, Index row_stride) {
+  AlignedArray<Index> offsets(conv.in_per_group() * conv.taps());
+  Index* next = offsets.data();
   for (Index c = 0; c < conv.in_per_group(); ++c) {
     for (Index u = 0; u < conv.kernel.height; ++u) {
       for (Index v = 0; v < conv.kernel.width; ++v) {
-        offsets.push_back(c * channel_stride + (u * conv.dilation.height - conv.padding.height) * row_stride +
-                          v * conv.dilation.width - conv.padding.width);
+        *next++ = c * channel_stride + (u * conv.dilation.height - conv.padding.height) * row_stride + v * conv.dilation.width -
+                  conv.padding.width;
       }
     }
   }
@@ -96,11 +96,11 @@ inline bool conv_direct_takes_prologue(const ConvGeometry& conv) {
 template <class T>
 void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, const Batch<T>& dy, T* dweight,
                                  const Prologue<T>& before = {}) {
-  const std::vector<Index> offset = column_offsets(conv, x.channel_stride(), x.row_stride());
-  const Index columns = static_cast<Index>(offset.size());
+  const AlignedArray<Index> offset = column_offsets(conv, x.channel_stride(), x.row_stride());
+  const Index columns = offset.size();
   const Strips parts(dy.blocks(), dy.height(), dy.width(), most_strip_pixels(conv, dy));
   const Index weights = conv.out_channels * columns;
-  const auto partial = std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(parts.count() * weights));
+  auto partial = AlignedArray<T>::for_overwrite(parts.count() * weights);
   const auto read = [](int, const Pack<T>& pixel) { return pixel; };
   with_tile(before.empty() ? channels_per_tile(conv.out_per_group()) : prologue_tile_channels, [&](auto tile) {
     constexpr int channels = tile();
@@ -112,20 +112,19 @@ void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
       const Index start = std::min(next, conv.out_per_group() - channels);
       const WeightTile where{g * conv.in_per_group(), g * conv.out_per_group() + start, next - start};
       const Strip strip = parts[part];
-      T* result = partial.get() + part * weights + where.out_channel * columns;
+      T* result = partial.data() + part * weights + where.out_channel * columns;
       if (columns < at_once) {
         // Too few for a tile, which is rare: one weight at a time, in code that serves tiles of every size.
         for (Index o = where.skip; o < channels; ++o) {
           const WeightTile single{where.in_channel, where.out_channel + o, 0};
           for (Index k = 0; k < columns; ++k) {
-            weight_gradient_tile<1, 1>(conv, strip, x, dy, single, &offset[static_cast<std::size_t>(k)], result + o * columns + k,
-                                       columns, read);
+            weight_gradient_tile<1, 1>(conv, strip, x, dy, single, &offset[k], result + o * columns + k, columns, read);
           }
         }
       } else {
         for (Index column = 0; column < columns; column += at_once) {
           const Index k = std::min(column, columns - at_once);
-          const Index* const first = &offset[static_cast<std::size_t>(k)];
+          const Index* const first = &offset[k];
           if (before.empty()) {
             weight_gradient_tile<channels, at_once>(conv, strip, x, dy, where, first, result + k, columns, read);
           } else if constexpr (channels == prologue_tile_channels) {
@@ -144,7 +143,7 @@ void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
     const Index first = run * at_once, count = std::min(at_once, weights - first);
     double total[at_once] = {};
     for (Index part = 0; part < parts.count(); ++part) {
-      const T* const of_part = partial.get() + part * weights + first;
+      const T* const of_part = partial.data() + part * weights + first;
       for (Index i = 0; i < count; ++i) total[i] += static_cast<double>(of_part[i]);
     }
     for (Index i = 0; i < count; ++i) dweight[first + i] += static_cast<T>(total[i]);

@@ -1,15 +1,14 @@
 // Convolution as a matrix product: im2col and Eigen's GEMM.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/batch.hpp>
 #include <normnet/core/eigen.hpp>
 #include <normnet/nn/kernels/conv_geometry.hpp>
 #include <normnet/nn/kernels/strips.hpp>
 
 #include <algorithm>
-#include <memory>
 #include <utility>
-#include <vector>
 
 // In lane layout the columns of a block are rows of packs, and a matrix of K x (pixels * lanes) holds those of many pixels of all
 // images of the block at once. A product then costs one GEMM per group and run of rows:
@@ -54,7 +53,7 @@ Index rows_at_once(const ConvGeometry& conv, Index out_width) {
 template <class T>
 class PackMatrix {
  public:
-  PackMatrix(Index rows, Index packs) : packs_(packs), memory_(static_cast<std::size_t>(rows * packs), Pack<T>(T(0))) {}
+  PackMatrix(Index rows, Index packs) : packs_(packs), memory_(rows * packs, Pack<T>(T(0))) {}
 
   Pack<T>* row(Index i) { return memory_.data() + i * packs_; }
 
@@ -68,7 +67,7 @@ class PackMatrix {
 
  private:
   Index packs_;
-  std::vector<Pack<T>, AlignedAllocator<Pack<T>>> memory_;
+  AlignedArray<Pack<T>> memory_;
 };
 
 /// Writes the columns of group g for output rows [first, last) of a block: row k = (channel, tap), then (output row, output
@@ -157,10 +156,10 @@ void conv_im2col_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, co
   const Index out = conv.out_per_group(), k = conv.in_per_group() * conv.taps();
   const Index at_once = std::min(rows_at_once<T>(conv, dy.width()), dy.height());
   // The weights of each group.
-  const auto transposed = std::make_unique_for_overwrite<T[]>(static_cast<std::size_t>(conv.out_channels * k));
+  auto transposed = AlignedArray<T>::for_overwrite(conv.out_channels * k);
   for (Index g = 0; g < conv.groups; ++g) {
     for (Index o = 0; o < out; ++o) {
-      for (Index i = 0; i < k; ++i) transposed[static_cast<std::size_t>((g * k + i) * out + o)] = weight[(g * out + o) * k + i];
+      for (Index i = 0; i < k; ++i) transposed[(g * k + i) * out + o] = weight[(g * out + o) * k + i];
     }
   }
   parallel_for(dy.blocks(), dy.plane() * conv.out_channels * k, [&](Index block) {
@@ -173,7 +172,7 @@ void conv_im2col_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, co
         const Index last = std::min(first + at_once, dy.height()), pixels = (last - first) * dy.width();
         gather_rows(dy, block, g * out, out, first, last, gradient);
         for (Index row = 0; row < k; ++row) std::fill_n(columns.row(row), pixels, Pack<T>(T(0)));
-        add_product<false, T>(columns.scalars(k, pixels), {transposed.get() + g * k * out, k, out, out},
+        add_product<false, T>(columns.scalars(k, pixels), {transposed.data() + g * k * out, k, out, out},
                               std::as_const(gradient).scalars(out, pixels));
         col2im(conv, columns, block, g, first, last, dy.width(), dx);
       }
@@ -189,7 +188,7 @@ void conv_im2col_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
   const Index at_once = std::min(rows_at_once<T>(conv, dy.width()), dy.height());
   constexpr Index most_pixels = 448;  // enough for the addition of the partial sums not to count
   const Strips parts(dy.blocks(), dy.height(), dy.width(), most_pixels);
-  const auto partial = std::make_unique<T[]>(static_cast<std::size_t>(parts.count() * weights));
+  AlignedArray<T> partial(parts.count() * weights);
   const Index cost = weights * dy.plane() * dy.blocks() / std::max<Index>(1, parts.count());
   parallel_for(parts.count(), cost, [&](Index part) {
     const Strip strip = parts[part];
@@ -200,14 +199,14 @@ void conv_im2col_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
         for (Index g = 0; g < conv.groups; ++g) {
           gather_rows(dy, block, g * out, out, first, last, gradient);
           im2col(conv, x, block, g, first, last, dy.width(), columns);
-          add_product<true, T>({partial.get() + part * weights + g * out * k, out, k, k},
+          add_product<true, T>({partial.data() + part * weights + g * out * k, out, k, k},
                                std::as_const(gradient).scalars(out, pixels), std::as_const(columns).scalars(k, pixels));
         }
       }
     }
   });
   for (Index part = 0; part < parts.count(); ++part) {
-    const T* const sum = partial.get() + part * weights;
+    const T* const sum = partial.data() + part * weights;
     for (Index i = 0; i < weights; ++i) dweight[i] += sum[i];
   }
 }

@@ -1,6 +1,7 @@
 // Winograd's convolution in lane layout, block by block: forward pass and input gradient.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/scratch.hpp>
 #include <normnet/nn/kernels/register_tiles.hpp>
 #include <normnet/nn/kernels/winograd_read_ahead.hpp>
@@ -8,10 +9,8 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <memory>
 #include <span>
 #include <utility>
-#include <vector>
 
 // For a run of tiles that fits the second-level cache: all inputs are transformed; then, at each position, register tiles compute
 // (output channels x input channels) times (input channels x tiles), and are transformed back.
@@ -44,13 +43,12 @@ class WinogradCorrelation {
  public:
   explicit WinogradCorrelation(WinogradProblem<T> problem) : problem_(std::move(problem)) {
     choose_tiles();
-    weight_ = std::make_unique_for_overwrite<T[]>(
-        static_cast<std::size_t>(problem_.groups * register_tiles() * register_tile_weights()));
+    weight_ = AlignedArray<T>::for_overwrite(problem_.groups * register_tiles() * register_tile_weights());
     const WinogradTile& largest = tiles_.front();
     parallel_for_2d(problem_.groups * register_tiles(), problem_.inputs, channels_ * 4, [&](Index group_and_tile, Index c) {
       const Index g = group_and_tile / register_tiles(), first = first_channel(group_and_tile % register_tiles());
       winograd_transform_weights(problem_, g, c, first, channels_, largest,
-                                 weight_.get() + group_and_tile * register_tile_weights() + c * channels_,
+                                 weight_.data() + group_and_tile * register_tile_weights() + c * channels_,
                                  problem_.inputs * channels_);
     });
   }
@@ -71,7 +69,7 @@ class WinogradCorrelation {
   }
 
  private:
-  Index count() const { return static_cast<Index>(tiles_.size()); }  // of tiles
+  Index count() const { return tiles_.size(); }  // of tiles
   Index register_tiles() const { return (problem_.outputs + channels_ - 1) / channels_; }
   Index register_tile_weights() const { return winograd_positions * problem_.inputs * channels_; }
 
@@ -85,9 +83,9 @@ class WinogradCorrelation {
     for (const Index largest : {2, 4}) {
       for_winograd_register_tiles([&](auto shape) {
         if (shape.channels > problem_.outputs) return;
-        std::vector<WinogradTile> tiles = winograd_tiles_in_groups(problem_.plane, largest, shape.tiles);
+        AlignedArray<WinogradTile> tiles = winograd_tiles_in_groups(problem_.plane, largest, shape.tiles);
         Index positions = 0;
-        for (std::size_t first = 0; first < tiles.size(); first += shape.tiles) positions += std::ssize(tiles[first].positions());
+        for (Index first = 0; first < tiles.size(); first += shape.tiles) positions += std::ssize(tiles[first].positions());
         const Index cost =
             positions * ((problem_.outputs + shape.channels - 1) / shape.channels) * (shape.channels * shape.tiles + shape.tiles);
         if (best_cost != 0 && cost >= best_cost) return;
@@ -115,13 +113,13 @@ class WinogradCorrelation {
     Pack<T>* const zeros = scratch<T>(x.width() + line_packs + groups_of_tiles * layout.group_stride);
     Pack<T>* const lines = std::fill_n(zeros, x.width(), Pack<T>(T(0)));
     Pack<T>* const values = lines + line_packs;
-    const auto tiles = std::span(tiles_).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first));
-    WinogradReadAhead<T> ahead(x, 0, x.channels(), problem_.origin);  // of the next part
+    const auto tiles = tiles_.span().subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first));
+    WinogradReadAhead<T> ahead(x, 0, x.channels(), problem_.origin, tiles_at_once());  // of the next part
     for (Index tile = last; tile < std::min(last + tiles_at_once(), count()); ++tile) {
-      ahead.add(tiles_[static_cast<std::size_t>(tile)], block);
+      ahead.add(tiles_[tile], block);
     }
     ahead.begin(problem_.groups * register_tiles() * groups_of_tiles * std::ssize(tiles.front().positions()));
-    const T* weight = weight_.get();
+    const T* weight = weight_.data();
     for (Index g = 0; g < problem_.groups; ++g) {
       winograd_transform(tiles, problem_.origin, x, block, g * problem_.inputs, layout, zeros, lines, values, problem_.before);
       for (Index t = 0; t < register_tiles(); ++t, weight += register_tile_weights()) {
@@ -181,11 +179,11 @@ class WinogradCorrelation {
   }
 
   WinogradProblem<T> problem_;
-  std::vector<WinogradTile> tiles_;        // the first is the largest
+  AlignedArray<WinogradTile> tiles_;       // the first is the largest
   int channels_ = 1, tiles_of_group_ = 8;  // of a register tile
   // Transformed: [group][register tile][position][input channel][channel of the register tile]. Not cleared first: with many
   // channels it is larger than any cache.
-  std::unique_ptr<T[]> weight_;
+  AlignedArray<T> weight_;
 };
 
 }  // namespace normnet::inline NORMNET_ABI::kernels

@@ -1,13 +1,13 @@
 // Winograd's convolution in lane layout, position by position for a whole batch: forward pass and input gradient of many channels.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/scratch.hpp>
 #include <normnet/nn/kernels/winograd_steps.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <span>
-#include <vector>
 
 // The transformed weights of many channels overflow the second-level cache: 38 MB for 512 to 512. Block by block, on small planes,
 // a few products follow each weight that is fetched. Here all tiles of the batch are transformed first; then each position is one
@@ -20,8 +20,8 @@ namespace normnet::inline NORMNET_ABI::kernels {
 template <class T>
 bool winograd_takes_batch(const WinogradProblem<T>& problem, Index blocks) {
   constexpr Index cache_bytes = 1024 * 1024;
-  const std::vector<WinogradTile> all = winograd_tiles(problem.plane);
-  const Index tiles = static_cast<Index>(all.size()), positions = std::ssize(all.front().positions());
+  const AlignedArray<WinogradTile> all = winograd_tiles(problem.plane);
+  const Index tiles = all.size(), positions = std::ssize(all.front().positions());
   const Index pairs = problem.inputs * problem.outputs;
   if (positions * pairs * static_cast<Index>(sizeof(T)) < cache_bytes) return false;
   return (blocks - 1) * pairs > 2 * blocks * tiles * (problem.inputs + problem.outputs) * Pack<T>::lanes;
@@ -60,7 +60,7 @@ class WinogradBatch {
   // Input channels whose transformed pixels stay in the first-level cache while they meet all weights.
   static constexpr Index inputs_at_once = 24 * 1024 / (tiles * static_cast<Index>(sizeof(Pack<T>)));
 
-  Index tiles_of_block() const { return static_cast<Index>(tiles_.size()); }
+  Index tiles_of_block() const { return tiles_.size(); }
 
   // Weights lie as [position][register tile][input channel][channel of the register tile], products as [position][group of
   // tiles][register tile][channel of the register tile][tile of the group]. Positions stand an odd number of packs apart, so that
@@ -88,7 +88,7 @@ class WinogradBatch {
       layout.channels = std::min(channels_at_once, problem_.inputs - first);
       Pack<T>* const zeros = scratch<T>(x_.width() + winograd_line_packs(problem_.plane));
       Pack<T>* const lines = std::fill_n(zeros, x_.width(), Pack<T>(T(0)));
-      winograd_transform(std::span(tiles_), problem_.origin, x_, block, g * problem_.inputs + first, layout, zeros, lines,
+      winograd_transform(tiles_.span(), problem_.origin, x_, block, g * problem_.inputs + first, layout, zeros, lines,
                          values + tile / tiles * layout.group_stride + first * layout.channel_stride, problem_.before,
                          static_cast<int>(tile % tiles));
     });
@@ -128,7 +128,7 @@ class WinogradBatch {
         const auto after = problem_.after.of_channel(channel);
         for (Index p = 0; p < std::min<Index>(tiles, count - group * tiles); ++p) {
           const Index index = group * tiles + p;
-          const WinogradTile& tile = tiles_[static_cast<std::size_t>(index % of_block)];
+          const WinogradTile& tile = tiles_[index % of_block];
           write(product + o * tiles + p, product_stride(), shift, after, winograd_target(tile, y_, index / of_block, channel));
         }
       }
@@ -142,7 +142,7 @@ class WinogradBatch {
   const WinogradProblem<T>& problem_;
   const Batch<T>& x_;
   Batch<T>& y_;
-  std::vector<WinogradTile> tiles_;  // of a block
+  AlignedArray<WinogradTile> tiles_;  // of a block
   Index groups_of_tiles_, register_tiles_;
   WinogradLayout layout_;  // of the transformed inputs: [position][group of tiles][channel][tile of the group]
 };

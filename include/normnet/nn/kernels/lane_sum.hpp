@@ -1,13 +1,13 @@
 // Sums over rows of packs that stay accurate over a whole batch.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/batch.hpp>
 #include <normnet/core/block_schedule.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cstddef>
-#include <vector>
 
 namespace normnet::inline NORMNET_ABI::kernels {
 
@@ -154,15 +154,15 @@ class ChannelSums {
   /// Adds the step that gathers the sums of a batch.
   void schedule(const Batch<T>& batch, BlockSchedule& schedule) {
     channels_ = batch.channels();
-    of_block_ = std::vector<double>(static_cast<std::size_t>(batch.blocks() * channels_));
+    of_block_.reset(batch.blocks() * channels_);
     schedule.each_channel(channels_, batch.plane(), [this, &batch](Index block, Index c) { gather(batch, block, c); });
   }
 
   /// Adds each channel's sum to total[channel].
   void add_to(T* total) const {
-    for (std::size_t c = 0; c < static_cast<std::size_t>(channels_); ++c) {
+    for (Index c = 0; c < channels_; ++c) {
       double of_channel = 0;
-      for (std::size_t i = c; i < of_block_.size(); i += static_cast<std::size_t>(channels_)) of_channel += of_block_[i];
+      for (Index i = c; i < of_block_.size(); i += channels_) of_channel += of_block_[i];
       total[c] += static_cast<T>(of_channel);
     }
   }
@@ -174,11 +174,11 @@ class ChannelSums {
       const Pack<T>* row = batch.row(block, c, y);
       sums.add_row(batch.width(), [&](Index x, auto& sum) { sum[0] += row[x]; });
     }
-    of_block_[static_cast<std::size_t>(block * channels_ + c)] = sums.totals()[0].total(batch.images_in(block));
+    of_block_[block * channels_ + c] = sums.totals()[0].total(batch.images_in(block));
   }
 
   Index channels_ = 0;
-  std::vector<double> of_block_;
+  AlignedArray<double> of_block_;
 };
 
 }  // namespace normnet::inline NORMNET_ABI::kernels

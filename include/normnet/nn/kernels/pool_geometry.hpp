@@ -1,13 +1,13 @@
 // The windows of a pooling layer: how many there are, and which pixels each one covers.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/error.hpp>
 #include <normnet/core/pair.hpp>
 #include <normnet/core/shape.hpp>
 
 #include <algorithm>
 #include <string>
-#include <vector>
 
 namespace normnet {
 
@@ -60,32 +60,31 @@ struct PoolGeometry {
         }
       }
     }
-    return {input[0], input[1], static_cast<Index>(rows.size()), static_cast<Index>(columns.size())};
+    return {input[0], input[1], rows.size(), columns.size()};
   }
 
   /// The windows along the height and along the width of an input. Divisors count the padding, but not what lies beyond it.
-  std::vector<PoolWindow> row_windows(Index height) const {
+  AlignedArray<PoolWindow> row_windows(Index height) const {
     return windows(height, kernel.height, stride.height, padding.height, dilation.height, ceil_mode);
   }
-  std::vector<PoolWindow> column_windows(Index width) const {
+  AlignedArray<PoolWindow> column_windows(Index width) const {
     return windows(width, kernel.width, stride.width, padding.width, dilation.width, ceil_mode);
   }
 
  private:
-  static std::vector<PoolWindow> windows(Index extent, Index kernel, Index stride, Index padding, Index dilation,
-                                         bool ceil_mode) {
+  static AlignedArray<PoolWindow> windows(Index extent, Index kernel, Index stride, Index padding, Index dilation,
+                                          bool ceil_mode) {
     const Index room = extent + 2 * padding - dilation * (kernel - 1) - 1;
     Index count = (room + (ceil_mode ? stride - 1 : 0)) / stride + 1;
     if (ceil_mode && (count - 1) * stride >= extent + padding) --count;
-    std::vector<PoolWindow> result(static_cast<std::size_t>(std::max<Index>(0, count)));
+    AlignedArray<PoolWindow> result(std::max<Index>(0, count));
     for (Index i = 0; i < count; ++i) {
       const Index start = i * stride - padding;
       const Index skipped = start < 0 ? (-start + dilation - 1) / dilation : 0;
       const Index first = start + skipped * dilation;
       const Index fitting = first < extent ? (extent - 1 - first) / dilation + 1 : 0;
       const Index end = std::min(start + kernel, extent + padding);
-      result[static_cast<std::size_t>(i)] = {
-          .first = first, .taps = std::clamp<Index>(fitting, 0, kernel - skipped), .divisor = end - start};
+      result[i] = {.first = first, .taps = std::clamp<Index>(fitting, 0, kernel - skipped), .divisor = end - start};
     }
     return result;
   }

@@ -1,6 +1,7 @@
 // The tiles into which Winograd's algorithm cuts a plane.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/pair.hpp>
 #include <normnet/nn/kernels/winograd_transforms.hpp>
 
@@ -9,7 +10,6 @@
 #include <cstddef>
 #include <span>
 #include <type_traits>
-#include <vector>
 
 namespace normnet::inline NORMNET_ABI::kernels {
 
@@ -86,9 +86,9 @@ inline void group_winograd_tiles(std::span<WinogradTile> tiles) {
 
 /// The tiles of a plane, row by row: first those of 4x4 pixels, then those of 4x2, of 2x4 and of 2x2. `largest` are the greatest
 /// extents, 4 or 2.
-inline std::vector<WinogradTile> winograd_tiles(Pair plane, Pair largest = 4) {
+inline AlignedArray<WinogradTile> winograd_tiles(Pair plane, Pair largest = 4) {
   const WinogradCut rows(plane.height, largest.height), columns(plane.width, largest.width);
-  std::vector<WinogradTile> tiles(static_cast<std::size_t>((rows.fours + rows.twos) * (columns.fours + columns.twos)));
+  AlignedArray<WinogradTile> tiles((rows.fours + rows.twos) * (columns.fours + columns.twos));
   WinogradTile* next = tiles.data();
   const auto append = [&](Index first_row, Index height, Index down, Index first_column, Index width, Index across) {
     for (Index i = 0; i < down; ++i) {
@@ -104,9 +104,9 @@ inline std::vector<WinogradTile> winograd_tiles(Pair plane, Pair largest = 4) {
 }
 
 /// Those tiles, `size` of them computed together.
-inline std::vector<WinogradTile> winograd_tiles_in_groups(Pair plane, Pair largest, Index size) {
-  std::vector<WinogradTile> tiles = winograd_tiles(plane, largest);
-  const std::span<WinogradTile> all(tiles);
+inline AlignedArray<WinogradTile> winograd_tiles_in_groups(Pair plane, Pair largest, Index size) {
+  AlignedArray<WinogradTile> tiles = winograd_tiles(plane, largest);
+  const std::span<WinogradTile> all = tiles.span();
   const auto group = static_cast<std::size_t>(size);
   for (std::size_t first = 0; first < all.size(); first += group) {
     group_winograd_tiles(all.subspan(first, std::min(group, all.size() - first)));
@@ -119,7 +119,7 @@ inline std::vector<WinogradTile> winograd_tiles_in_groups(Pair plane, Pair large
 class WinogradTilesOfBatch {
  public:
   WinogradTilesOfBatch(Pair plane, Pair largest, Index blocks) : of_block_(winograd_tiles(plane, largest)), blocks_(blocks) {
-    for (std::size_t t = 0; t < of_block_.size(); ++t) {
+    for (Index t = 0; t < of_block_.size(); ++t) {
       const WinogradTile& tile = of_block_[t];
       Kind& kind = kinds_[(tile.height == 4 ? 0 : 2) + (tile.width == 4 ? 0 : 1)];
       if (kind.tiles == 0) kind = {t, 0, std::ssize(tile.positions())};
@@ -128,7 +128,7 @@ class WinogradTilesOfBatch {
     }
   }
 
-  Index count() const { return blocks_ * std::ssize(of_block_); }
+  Index count() const { return blocks_ * of_block_.size(); }
 
   /// Those that any tile has: the first is the largest.
   std::span<const int> positions() const { return of_block_.front().positions(); }
@@ -141,7 +141,7 @@ class WinogradTilesOfBatch {
     auto kind = kinds_.begin();
     for (; tile >= kind->tiles; ++kind) tile -= kind->tiles;
     const Index of_block = kind->tiles / blocks_;
-    return {tile / of_block, of_block_[kind->first + static_cast<std::size_t>(tile % of_block)]};
+    return {tile / of_block, of_block_[kind->first + tile % of_block]};
   }
 
   /// Where part of so many begins, if they have about as many positions each.
@@ -158,12 +158,12 @@ class WinogradTilesOfBatch {
  private:
   // The tiles of the same extents.
   struct Kind {
-    std::size_t first;  // in of_block_
-    Index tiles;        // in the batch
-    Index positions;    // of a tile
+    Index first;      // in of_block_
+    Index tiles;      // in the batch
+    Index positions;  // of a tile
   };
 
-  std::vector<WinogradTile> of_block_;
+  AlignedArray<WinogradTile> of_block_;
   std::array<Kind, 4> kinds_{};  // in the order of the tiles; without tiles where there are none
   Index blocks_;
   Index positions_ = 0;  // of all tiles

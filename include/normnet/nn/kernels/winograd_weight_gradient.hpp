@@ -15,7 +15,6 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
-#include <vector>
 
 // At each position, dg is a product, (output channels x tiles of all images) times (tiles of all images x input channels), and its
 // sums run over the images, which stand in the lanes. So dy is turned around when it is read: its lanes become output channels, a
@@ -235,6 +234,7 @@ class WinogradWeightGradient {
     Pack<T>* const u = lines + line_packs;
     Pack<T>* const v = u + winograd_positions * u_stride;
     std::array<bool, winograd_positions> has_sum{};
+    WinogradReadAhead<T> ahead(x_, first_channel(share), share.inputs, origin_, at_once);  // of the next tiles
     for (Index tile = share.first_tile; tile < share.last_tile; tile += at_once) {
       const Run tiles = run(tile, std::min(tile + at_once, share.last_tile));
       if (product_.images == 1) {
@@ -243,7 +243,7 @@ class WinogradWeightGradient {
         transform_gradients<most_repeated<T>>(share, tiles, u, u_stride);
       }
       transform_pixels(share, tiles, layout, zeros, lines, v);
-      WinogradReadAhead<T> ahead(x_, first_channel(share), share.inputs, origin_);  // of the next tiles
+      ahead.clear();
       for (Index next = tile + at_once; next < std::min(tile + 2 * at_once, share.last_tile); ++next) {
         const auto place = tiles_[next];
         ahead.add(place.tile, place.block);
