@@ -88,35 +88,33 @@ class RowCorrelation {
   // A run of rows of a group, in register tiles of some pixels of a row; the last one overlaps the one before.
   template <int Outputs, int Pixels>
   void run_rows(const Batch<T>& x, Batch<T>& y, Index block, Index group, Index run) const {
-    const Index channel = group * Outputs;
-    Pack<T> bias[Outputs];
-    for (int o = 0; o < Outputs; ++o) bias[o] = Pack<T>(bias_ == nullptr ? T(0) : bias_[channel + o]);
     const Index last = plane_.height * (run + 1) / runs_;
     for (Index i = plane_.height * run / runs_; i < last; ++i) {
       const Pack<T>* const source = x.row(block, group * inputs_, i + origin_.height) + origin_.width;
-      Pack<T>* const target = y.row(block, channel, i);
+      Pack<T>* const target = y.row(block, group * Outputs, i);
       for (Index next = 0; next < plane_.width; next += Pixels) {
         const Index j = std::min(next, plane_.width - Pixels);
-        Pack<T> sum[Outputs][Pixels];
-        for (int o = 0; o < Outputs; ++o) std::fill_n(sum[o], Pixels, bias[o]);
-        multiply(x, source + j, group, sum);
-        for (int o = 0; o < Outputs; ++o) {
-          after_.of_channel(channel + o).apply(sum[o]);
-          std::copy_n(sum[o], Pixels, target + o * y.channel_stride() + j);
-        }
+        compute_tile<Outputs, Pixels>(x, source + j, y, target + j, group);
       }
     }
   }
 
-  // Adds weight * x to the sums of pixels whose tap (0, 0) in the group's first channel is at `first`.
+  // Pixels of all channels of a group: tap (0, 0) of the first one reads `source` in the group's first channel of x, and the first one
+  // is written to `target` in that of y.
   template <int Outputs, int Pixels>
-  NORMNET_OWN_REGISTERS void multiply(const Batch<T>& x, const Pack<T>* first, Index group,
-                                      Pack<T> (&sums)[Outputs][Pixels]) const {
+  NORMNET_OWN_REGISTERS void compute_tile(const Batch<T>& x, const Pack<T>* source, const Batch<T>& y, Pack<T>* target,
+                                          Index group) const {
+    const Index channel = group * Outputs;
     Pack<T> sum[Outputs][Pixels];
-    copy_sums(sums, sum);
+#pragma GCC unroll 2
+    for (int o = 0; o < Outputs; ++o) {
+      const Pack<T> bias(bias_ == nullptr ? T(0) : bias_[channel + o]);
+#pragma GCC unroll 8
+      for (int p = 0; p < Pixels; ++p) sum[o][p] = bias;
+    }
     const T* weight = weight_.data() + group * inputs_ * rows_ * Outputs * row_weights;
-    for (Index c = 0; c < inputs_; ++c, first += x.channel_stride()) {
-      const Pack<T>* row = first;
+    for (Index c = 0; c < inputs_; ++c, source += x.channel_stride()) {
+      const Pack<T>* row = source;
       for (Index u = 0; u < rows_; ++u, row += x.row_stride(), weight += Outputs * row_weights) {
         Pack<T> w[Outputs][row_weights];
 #pragma GCC unroll 2
@@ -137,7 +135,12 @@ class RowCorrelation {
         }
       }
     }
-    copy_sums(sum, sums);
+#pragma GCC unroll 2
+    for (int o = 0; o < Outputs; ++o) {
+      after_.of_channel(channel + o).apply(sum[o]);
+#pragma GCC unroll 8
+      for (int p = 0; p < Pixels; ++p) target[o * y.channel_stride() + p] = sum[o][p];
+    }
   }
 
   Pair plane_, origin_;
