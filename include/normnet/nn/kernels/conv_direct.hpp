@@ -55,15 +55,22 @@ struct Tap {
 
 using Taps = std::span<const Tap>;
 
+/// Where a correlation finds its weights: that of a tap of the kernel, of input channel c and output channel o within group g, is
+/// at data + g * group_stride + o * output_stride + c * input_stride + tap.
+template <class T>
+struct CorrelationWeights {
+  const T* data;
+  Index group_stride, output_stride, input_stride;
+};
+
 /// y(p) = after(bias + sum over c and taps of weight[c][tap] * before(x[c](p + tap))), for the pixels of two grids of the same
 /// size, in each group of channels. Only a correlation of a single tap that reads no border has a prologue.
 template <class T>
 class Correlation {
  public:
-  /// value(group, output channel within the group, input channel within the group, tap of the kernel) are the weights.
-  template <class F>
+  /// bias: a value for each output channel, or null.
   Correlation(const PixelGrid& in, const PixelGrid& out, Index groups, Taps taps, const Batch<T>& x, const Batch<T>& y,
-              const T* bias, F value, Pointwise<T> after = {}, const Prologue<T>& before = {})
+              const CorrelationWeights<T>& weights, const T* bias, Pointwise<T> after = {}, const Prologue<T>& before = {})
       : in_(in),
         out_(out),
         groups_(groups),
@@ -84,15 +91,7 @@ class Correlation {
       for (Index tap = 0; tap < tap_count; ++tap) offsets_[c * tap_count + tap] = c * x.channel_stride() + taps_[tap].offset;
       if (!before_.empty()) read_offsets_[c] = c * pixels_at_once();
     }
-    weight_ = AlignedArray<T>::for_overwrite(groups * tiles_ * tile_weights());
-    parallel_for_2d(groups, tiles_, tile_weights(), [&](Index g, Index t) {
-      T* target = weight_.data() + (g * tiles_ + t) * tile_weights();
-      for (Index c = 0; c < inputs_; ++c) {
-        for (const Tap& tap : taps_) {
-          for (Index o = 0; o < channels_; ++o) *target++ = value(g, tile_start(t) + o, c, tap.source);
-        }
-      }
-    });
+    pack(weights);
   }
 
   /// A block falls into independent parts, runs of pixels. 120 is divisible by most tiles, and makes a few thousand vector
@@ -122,6 +121,24 @@ class Correlation {
   }
 
  private:
+  // Copies the weights in the order in which register tiles read them, in shares of about a thousand.
+  void pack(const CorrelationWeights<T>& weights) {
+    weight_ = AlignedArray<T>::for_overwrite(groups_ * tiles_ * tile_weights());
+    const Index shares = std::clamp<Index>(tile_weights() / 1024, 1, inputs_);
+    parallel_for_2d(groups_ * tiles_, shares, tile_weights() / shares, [&](Index tile, Index share) {
+      const Index first = inputs_ * share / shares, last = inputs_ * (share + 1) / shares;
+      const T* const of_tile =
+          weights.data + tile / tiles_ * weights.group_stride + tile_start(tile % tiles_) * weights.output_stride;
+      T* target = weight_.data() + tile * tile_weights() + first * taps_.size() * channels_;
+      for (Index c = first; c < last; ++c) {
+        for (const Tap& tap : taps_) {
+          const T* const value = of_tile + c * weights.input_stride + tap.source;
+          for (Index o = 0; o < channels_; ++o) *target++ = value[o * weights.output_stride];
+        }
+      }
+    });
+  }
+
   Index tile_weights() const { return inputs_ * taps_.size() * channels_; }
 
   // The pixels that a register tile covers.
@@ -387,10 +404,8 @@ Correlation<T> conv_direct_forward(const ConvGeometry& conv, const Batch<T>& x, 
     taps[i] = {at, at.height * x.row_stride() + at.width, i, i};
   }
   const Index outputs = conv.out_per_group(), inputs = conv.in_per_group(), count = conv.taps();
-  return Correlation<T>(
-      {y.height(), y.width(), {0, 0}, conv.stride}, {y.height(), y.width(), {0, 0}, {1, 1}}, conv.groups, taps.span(), x, y, bias,
-      [&](Index g, Index o, Index c, Index tap) { return weight[((g * outputs + o) * inputs + c) * count + tap]; }, after,
-      before);
+  return Correlation<T>({y.height(), y.width(), {0, 0}, conv.stride}, {y.height(), y.width(), {0, 0}, {1, 1}}, conv.groups,
+                        taps.span(), x, y, {weight, outputs * inputs * count, inputs * count, count}, bias, after, before);
 }
 
 /// dx = the gradient with respect to x, for batches of these extents: what the correlations of dy that add() is called with write
@@ -418,9 +433,8 @@ void conv_direct_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, co
                              {phase_y, phase_x},
                              conv.stride};
       const PixelGrid read{pixels.rows, pixels.columns, {0, 0}, {1, 1}};
-      add(Correlation<T>(
-          read, pixels, conv.groups, taps.span().first(static_cast<std::size_t>(fitting)), dy, dx, nullptr,
-          [&](Index g, Index c, Index o, Index tap) { return weight[((g * outputs + o) * inputs + c) * count + tap]; }));
+      add(Correlation<T>(read, pixels, conv.groups, taps.span().first(static_cast<std::size_t>(fitting)), dy, dx,
+                         {weight, outputs * inputs * count, count, inputs * count}, nullptr));
     }
   }
 }

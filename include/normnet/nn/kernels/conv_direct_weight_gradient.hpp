@@ -46,8 +46,12 @@ void weight_gradient_tile(const ConvGeometry& conv, const Strip& strip, const Ba
   Pack<T> total[Channels * Columns];
 #pragma GCC unroll 54
   for (int i = 0; i < Channels * Columns; ++i) total[i] = Pack<T>(T(0));
-  const Index step = conv.stride.width, width = dy.width();
-  for (Index block = strip.first_block; block < strip.last_block; ++block) {
+  // Where planes are of one pixel, those of all blocks are the row.
+  const bool row_of_blocks = dy.plane() == 1;
+  const Index blocks = strip.last_block - strip.first_block;
+  const Index step = row_of_blocks ? dy.block_stride() : 1, end = step * (row_of_blocks ? blocks : dy.width());
+  const Index input_step = row_of_blocks ? x.block_stride() : conv.stride.width;
+  for (Index block = strip.first_block; block < strip.first_block + (row_of_blocks ? 1 : blocks); ++block) {
     for (Index row = strip.first_row; row < strip.last_row; ++row) {
       const Pack<T>* const first_gradient = dy.row(block, tile.out_channel, row);
       const Pack<T>* const first_input = x.row(block, tile.in_channel, row * conv.stride.height);
@@ -55,9 +59,9 @@ void weight_gradient_tile(const ConvGeometry& conv, const Strip& strip, const Ba
       const Pack<T>* input[Columns];
       for (int o = 0; o < Channels; ++o) gradient[o] = first_gradient + o * dy.channel_stride();
       for (int k = 0; k < Columns; ++k) input[k] = first_input + offset[k];
-      for (Index j = 0; j < width; ++j) {
-        add_outer_product<Channels, Columns>([&](int o) { return gradient[o][j]; },
-                                             [&](int k) { return read(k, input[k][j * step]); }, total);
+      for (Index i = 0, j = 0; i < end; i += step, j += input_step) {
+        add_outer_product<Channels, Columns>([&](int o) { return gradient[o][i]; }, [&](int k) { return read(k, input[k][j]); },
+                                             total);
       }
     }
   }
