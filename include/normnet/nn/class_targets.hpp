@@ -1,6 +1,7 @@
 // The labels of a batch as targets of a loss: which count, how much, and what is wrong with them.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/error.hpp>
 #include <normnet/core/shape.hpp>
 #include <normnet/nn/loss.hpp>
@@ -64,16 +65,15 @@ class ClassTargets {
         fail(loss_, ": expected labels in [0, ", classes, "), got ", labels[n], " at position ", n);
       }
     }
-    labels_ = std::vector<int>(labels.size());
+    labels_ = AlignedArray<int>(labels);
     classes_ = classes;
     total_ = {};
-    for (std::size_t n = 0; n < labels.size(); ++n) {
-      labels_[n] = labels[n];
-      if (labels[n] != ignore_index_) total_.weight += weight(labels[n]);
+    for (const int label : labels) {
+      if (label != ignore_index_) total_.weight += weight(label);
     }
   }
 
-  int label(Index n) const { return labels_[static_cast<std::size_t>(n)]; }
+  int label(Index n) const { return labels_[n]; }
 
   /// Whether image n counts.
   bool counts(Index n) const { return label(n) != ignore_index_; }
@@ -98,7 +98,7 @@ class ClassTargets {
 
   /// The loss of the batch, from image_loss() of all its images, zero for those that do not count; added in the images' order,
   /// which keeps it free of the threads' number.
-  double reduce(std::span<const double> image_losses) {
+  double reduce(const AlignedArray<double>& image_losses) {
     total_.sum = 0;
     for (const double loss : image_losses) total_.sum += loss;
     return total_.sum / divisor();
@@ -117,7 +117,7 @@ class ClassTargets {
   int ignore_index_;
   Reduction reduction_;
   double label_smoothing_;
-  std::vector<int> labels_;
+  AlignedArray<int> labels_;
   Index classes_ = 0;
   LossTotal total_;
 };

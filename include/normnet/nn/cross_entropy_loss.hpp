@@ -1,6 +1,7 @@
 // The cross-entropy of softmax probabilities: the loss of classification.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/core/parallel.hpp>
 #include <normnet/nn/class_targets.hpp>
 #include <normnet/nn/loss.hpp>
@@ -50,17 +51,17 @@ class CrossEntropyLoss final : public Loss<T> {
     targets_.assign(prediction.shape(), labels);
     probability_.reset(prediction.shape());
     gradient_.reset(prediction.shape());
-    std::vector<double> losses(labels.size());
+    AlignedArray<double> losses(prediction.images());
     parallel_for(prediction.blocks(), exp_cost * lanes * prediction.channels(), [&](Index block) {
-      std::vector<double> log_p(static_cast<std::size_t>(prediction.channels()));
+      AlignedArray<double> log_p(prediction.channels());
       for (int lane = 0; lane < prediction.images_in(block); ++lane) {
         const Index n = block * lanes + lane;
         log_softmax(prediction, block, lane, log_p);
-        for (std::size_t k = 0; k < log_p.size(); ++k) {
-          probability_.row(block, static_cast<Index>(k), 0)->set(lane, static_cast<T>(std::exp(log_p[k])));
+        for (Index k = 0; k < log_p.size(); ++k) {
+          probability_.row(block, k, 0)->set(lane, static_cast<T>(std::exp(log_p[k])));
         }
-        const auto log_probability = [&](Index k) { return log_p[static_cast<std::size_t>(k)]; };
-        if (targets_.counts(n)) losses[static_cast<std::size_t>(n)] = targets_.image_loss(n, log_probability);
+        const auto log_probability = [&](Index k) { return log_p[k]; };
+        if (targets_.counts(n)) losses[n] = targets_.image_loss(n, log_probability);
       }
     });
     return targets_.reduce(losses);
@@ -93,10 +94,10 @@ class CrossEntropyLoss final : public Loss<T> {
   static constexpr Index exp_cost = 20;  // of two exponentials and a division, in vector operations
 
   // Of the image in one lane of a block.
-  static void log_softmax(const Batch<T>& x, Index block, int lane, std::vector<double>& log_p) {
+  static void log_softmax(const Batch<T>& x, Index block, int lane, AlignedArray<double>& log_p) {
     double greatest = -std::numeric_limits<double>::infinity();
-    for (std::size_t k = 0; k < log_p.size(); ++k) {
-      log_p[k] = (*x.row(block, static_cast<Index>(k), 0))[lane];
+    for (Index k = 0; k < log_p.size(); ++k) {
+      log_p[k] = (*x.row(block, k, 0))[lane];
       greatest = std::max(greatest, log_p[k]);
     }
     double sum = 0;

@@ -1,6 +1,7 @@
 // The negative log-likelihood loss.
 #pragma once
 
+#include <normnet/core/aligned_array.hpp>
 #include <normnet/nn/class_targets.hpp>
 #include <normnet/nn/loss.hpp>
 
@@ -36,10 +37,10 @@ class NLLLoss final : public Loss<T> {
   double forward(const Batch<T>& prediction, std::span<const int> labels) override {
     targets_.assign(prediction.shape(), labels);
     gradient_.reset(prediction.shape());
-    std::vector<double> losses(labels.size());
+    AlignedArray<double> losses(prediction.images());
     for (Index n = 0; n < prediction.images(); ++n) {
       const auto log_probability = [&](Index k) { return static_cast<double>(prediction.at(n, k)); };
-      if (targets_.counts(n)) losses[static_cast<std::size_t>(n)] = targets_.image_loss(n, log_probability);
+      if (targets_.counts(n)) losses[n] = targets_.image_loss(n, log_probability);
     }
     return targets_.reduce(losses);
   }
