@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <cstdint>
 #include <limits>
 #include <new>
 #include <numeric>
@@ -77,6 +78,10 @@ TEST_CASE("AlignedArray", "[core]") {
   CHECK(moved.empty());
   CHECK(AlignedArray<Index>(std::span<const Index>()).empty());
 
+  // Only what allocates may throw, and is not declared not to.
+  STATIC_REQUIRE_FALSE(std::is_nothrow_copy_assignable_v<AlignedArray<float>>);
+  STATIC_REQUIRE(std::is_nothrow_move_assignable_v<AlignedArray<float>>);
+
   // Large ones stand at the boundaries of huge pages.
   const auto large = AlignedArray<double>::for_overwrite(Index{1} << 19);
   CHECK(reinterpret_cast<std::uintptr_t>(large.data()) % (1 << 21) == 0);
@@ -101,6 +106,9 @@ TEST_CASE("Tensor", "[core]") {
   copy(0, 0, 0) = -1;
   CHECK_FALSE(copy == tensor);
   CHECK(Tensor<double>({2}, {1, 2})[1] == 2);
+  const Tensor<float> moved = std::move(copy);
+  CHECK(moved(1, 2, 3) == 23);
+  CHECK_FALSE(copy == Tensor<float>(Shape{}, 1));  // neither has extents, only one has an element
   CHECK(Tensor<float>().empty());
   CHECK_THROWS_WITH(tensor(0, 3, 0), "Tensor 2x3x4: index 3 is outside extent 1 of 3");
   CHECK_THROWS_WITH(tensor(0, -1, 0), "Tensor 2x3x4: index -1 is outside extent 1 of 3");

@@ -36,8 +36,14 @@ class AlignedMemory {
     if (bytes_ != 0) std::memcpy(data_, other.data_, bytes_);
   }
   AlignedMemory(AlignedMemory&& other) noexcept { swap(other); }
-  AlignedMemory& operator=(AlignedMemory other) noexcept {
-    swap(other);
+  AlignedMemory& operator=(const AlignedMemory& other) {
+    AlignedMemory copy(other);
+    swap(copy);
+    return *this;
+  }
+  AlignedMemory& operator=(AlignedMemory&& other) noexcept {
+    AlignedMemory taken(std::move(other));
+    swap(taken);
     return *this;
   }
   ~AlignedMemory() {
@@ -62,7 +68,7 @@ class AlignedMemory {
 
 }  // namespace detail
 
-/// Values of which there are as many from its construction on, copied deeply. In place of std::vector where nothing is to grow: it
+/// A number of values that only reset() and assignment change; copied deeply. In place of std::vector where nothing is to grow: it
 /// begins at a 64-byte boundary, is indexed by Index, and takes compilers a fraction of the time.
 template <class T>
 class AlignedArray {
@@ -71,8 +77,8 @@ class AlignedArray {
  public:
   AlignedArray() = default;
 
-  /// Throws std::bad_array_new_length when so many do not fit any memory.
-  explicit AlignedArray(Index size, const T& value = T()) : memory_(bytes_of(size)) {
+  /// Throws std::bad_array_new_length when the size is negative, or so many do not fit any memory.
+  explicit AlignedArray(Index size, T value = T()) : memory_(bytes_of(size)) {
     T* const values = data();
     for (Index i = 0; i < size; ++i) new (values + i) T(value);
   }

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <concepts>
+#include <cstddef>
 #include <initializer_list>
 #include <span>
 #include <utility>
@@ -79,7 +80,7 @@ class Tensor {
   void fill(T value) { std::fill(elements_.begin(), elements_.end(), value); }
 
   friend bool operator==(const Tensor& a, const Tensor& b) {
-    return a.shape_ == b.shape_ && std::equal(a.elements_.begin(), a.elements_.end(), b.elements_.begin());
+    return a.shape_ == b.shape_ && std::equal(a.elements_.begin(), a.elements_.end(), b.elements_.begin(), b.elements_.end());
   }
 
  private:

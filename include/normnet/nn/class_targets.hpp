@@ -98,7 +98,7 @@ class ClassTargets {
 
   /// The loss of the batch, from image_loss() of all its images, zero for those that do not count; added in the images' order,
   /// which keeps it free of the threads' number.
-  double reduce(const AlignedArray<double>& image_losses) {
+  double reduce(std::span<const double> image_losses) {
     total_.sum = 0;
     for (const double loss : image_losses) total_.sum += loss;
     return total_.sum / divisor();

@@ -64,7 +64,7 @@ class CrossEntropyLoss final : public Loss<T> {
         if (targets_.counts(n)) losses[n] = targets_.image_loss(n, log_probability);
       }
     });
-    return targets_.reduce(losses);
+    return targets_.reduce(losses.span());
   }
 
   LossTotal total() const override { return targets_.total(); }

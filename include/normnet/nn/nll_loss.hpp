@@ -42,7 +42,7 @@ class NLLLoss final : public Loss<T> {
       const auto log_probability = [&](Index k) { return static_cast<double>(prediction.at(n, k)); };
       if (targets_.counts(n)) losses[n] = targets_.image_loss(n, log_probability);
     }
-    return targets_.reduce(losses);
+    return targets_.reduce(losses.span());
   }
 
   LossTotal total() const override { return targets_.total(); }

@@ -53,6 +53,7 @@ struct Tap {
   Index source;  // among those of the kernel
 };
 
+/// Those of a correlation, or of one of its pixels.
 using Taps = std::span<const Tap>;
 
 /// Where a correlation finds its weights: that of a tap of the kernel, of input channel c and output channel o within group g, is
@@ -278,7 +279,7 @@ class Correlation {
     }
   }
 
-  // All output channels of `Pixels` successive pixels of a block. taps: those that a single pixel does not leave out; so_far:
+  // All output channels of `Pixels` successive pixels of a block. taps: those that a single pixel does not leave out, of several none; so_far:
   // room for the sums of all register tiles, and behind them for what is read through a prologue.
   template <int Channels, int Pixels>
   void register_tiles(const Batch<T>& x, Batch<T>& y, Index block, Index first, Taps taps, Pack<T>* so_far) const {
@@ -397,7 +398,7 @@ inline Halo conv_gradient_halo(const ConvGeometry& conv) {
 template <class T>
 Correlation<T> conv_direct_forward(const ConvGeometry& conv, const Batch<T>& x, const T* weight, const T* bias, const Batch<T>& y,
                                    Pointwise<T> after = {}, const Prologue<T>& before = {}) {
-  AlignedArray<Tap> taps(conv.taps());
+  auto taps = AlignedArray<Tap>::for_overwrite(conv.taps());
   for (Index i = 0; i < taps.size(); ++i) {
     const Index u = i / conv.kernel.width, v = i % conv.kernel.width;
     const Pair at{u * conv.dilation.height - conv.padding.height, v * conv.dilation.width - conv.padding.width};
@@ -418,7 +419,7 @@ void conv_direct_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, co
   const Index outputs = conv.out_per_group(), inputs = conv.in_per_group(), count = conv.taps();
   for (Index phase_y = 0; phase_y < std::min(conv.stride.height, dx.height()); ++phase_y) {
     for (Index phase_x = 0; phase_x < std::min(conv.stride.width, dx.width()); ++phase_x) {
-      AlignedArray<Tap> taps(count);  // those that fit come first
+      auto taps = AlignedArray<Tap>::for_overwrite(count);  // those that fit come first
       Index fitting = 0;
       for (Index i = 0; i < count; ++i) {
         const Index y = phase_y + conv.padding.height - i / conv.kernel.width * conv.dilation.height;

@@ -8,7 +8,6 @@
 #include <normnet/nn/kernels/register_tiles.hpp>
 
 #include <algorithm>
-#include <utility>
 
 // A register tile of many channels uses each pixel that it loads for all of them. With one or two there is little to share, and loads
 // are what takes the time. But neighbouring outputs of a row read the same pixels at different taps:
@@ -47,7 +46,7 @@ class RowCorrelation {
         runs_(std::clamp<Index>(cost_of_group() / 8192, 1, plane.height)),
         bias_(bias),
         after_(after),
-        weight_(groups * inputs * kernel_height * outputs * row_weights) {
+        weight_(AlignedArray<T>::for_overwrite(groups * inputs * kernel_height * outputs * row_weights)) {
     T* next = weight_.data();
     for (Index g = 0; g < groups; ++g) {
       for (Index c = 0; c < inputs; ++c) {

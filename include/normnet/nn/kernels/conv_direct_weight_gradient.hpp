@@ -19,7 +19,7 @@ namespace normnet::inline NORMNET_ABI::kernels {
 
 /// The offset of every k = (input channel of the group, tap) from the pixel (i S, j S) of the group's first channel.
 inline AlignedArray<Index> column_offsets(const ConvGeometry& conv, Index channel_stride, Index row_stride) {
-  AlignedArray<Index> offsets(conv.in_per_group() * conv.taps());
+  auto offsets = AlignedArray<Index>::for_overwrite(conv.in_per_group() * conv.taps());
   Index* next = offsets.data();
   for (Index c = 0; c < conv.in_per_group(); ++c) {
     for (Index u = 0; u < conv.kernel.height; ++u) {

@@ -88,7 +88,7 @@ inline void group_winograd_tiles(std::span<WinogradTile> tiles) {
 /// extents, 4 or 2.
 inline AlignedArray<WinogradTile> winograd_tiles(Pair plane, Pair largest = 4) {
   const WinogradCut rows(plane.height, largest.height), columns(plane.width, largest.width);
-  AlignedArray<WinogradTile> tiles((rows.fours + rows.twos) * (columns.fours + columns.twos));
+  auto tiles = AlignedArray<WinogradTile>::for_overwrite((rows.fours + rows.twos) * (columns.fours + columns.twos));
   WinogradTile* next = tiles.data();
   const auto append = [&](Index first_row, Index height, Index down, Index first_column, Index width, Index across) {
     for (Index i = 0; i < down; ++i) {
