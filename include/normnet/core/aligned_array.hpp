@@ -19,8 +19,8 @@ namespace normnet {
 
 namespace detail {
 
-/// Memory at a 64-byte boundary: a cache line, and the widest SIMD register. What is as large as a huge page asks the system for such
-/// pages.
+/// Memory at a 64-byte boundary: a cache line, and the widest SIMD register. What is as large as a huge page asks the system for
+/// such pages.
 class AlignedMemory {
  public:
   AlignedMemory() = default;

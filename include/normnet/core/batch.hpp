@@ -82,8 +82,8 @@ class Batch {
     return tensor;
   }
 
-  /// Takes another shape or border. What the batch holds is kept when only the number of images changes and the blocks fit; otherwise
-  /// it is all zeros afterwards. Memory never shrinks. Throws Error as the constructor does.
+  /// Takes another shape or border. What the batch holds is kept when only the number of images changes and the blocks fit;
+  /// otherwise it is all zeros afterwards. Memory never shrinks. Throws Error as the constructor does.
   void reset(Shape shape, Halo halo = {}) {
     const Layout layout(std::move(shape), halo);
     const bool same_planes = layout.same_planes(layout_) && !shares_memory();

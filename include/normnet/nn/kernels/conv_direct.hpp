@@ -279,8 +279,8 @@ class Correlation {
     }
   }
 
-  // All output channels of `Pixels` successive pixels of a block. taps: those that a single pixel does not leave out, of several none; so_far:
-  // room for the sums of all register tiles, and behind them for what is read through a prologue.
+  // All output channels of `Pixels` successive pixels of a block. taps: those that a single pixel does not leave out, none of
+  // several pixels; so_far: room for the sums of all register tiles, and behind them for what is read through a prologue.
   template <int Channels, int Pixels>
   void register_tiles(const Batch<T>& x, Batch<T>& y, Index block, Index first, Taps taps, Pack<T>* so_far) const {
     const Pack<T>* source[Pixels];

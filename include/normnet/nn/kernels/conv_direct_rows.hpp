@@ -98,8 +98,8 @@ class RowCorrelation {
     }
   }
 
-  // Pixels of all channels of a group: tap (0, 0) of the first one reads `source` in the group's first channel of x, and the first one
-  // is written to `target` in that of y.
+  // Pixels of all channels of a group: tap (0, 0) of the first one reads `source` in the group's first channel of x, and the first
+  // one is written to `target` in that of y.
   template <int Outputs, int Pixels>
   NORMNET_OWN_REGISTERS void compute_tile(const Batch<T>& x, const Pack<T>* source, const Batch<T>& y, Pack<T>* target,
                                           Index group) const {
