@@ -38,7 +38,7 @@ double median_over(double seconds, F&& measure) {
 /// Uniform in [-1, 1).
 inline normnet::Batch<float> random_batch(const normnet::Shape& shape, const normnet::Halo& halo, std::uint64_t seed) {
   normnet::Tensor<float> values(shape);
-  normnet::uniform(values, -1, 1, normnet::Random(seed));
+  normnet::fill_uniform(values, -1, 1, normnet::Random(seed));
   return normnet::Batch<float>::from(values, halo);
 }
 

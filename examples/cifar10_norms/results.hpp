@@ -124,7 +124,7 @@ struct Spread {
 
   /// As "74.71", or "74.71 +- 0.21".
   std::string to_string(int digits) const {
-    return normnet::fixed(mean, digits) + (std ? " +- " + normnet::fixed(*std, digits) : "");
+    return normnet::to_fixed(mean, digits) + (std ? " +- " + normnet::to_fixed(*std, digits) : "");
   }
 };
 

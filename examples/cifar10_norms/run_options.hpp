@@ -37,7 +37,7 @@ std::string with_commas_between(const Values& values, ToText to_text) {
 /// All that is in a recipe besides the network and what the command line can change.
 inline std::string training_text(const Recipe& recipe, const Norm& norm) {
   const Training& training = recipe.training_of(norm);
-  const auto exact = [](double value) { return normnet::exact(value); };
+  const auto exact = [](double value) { return normnet::to_exact(value); };
   return normnet::concat("momentum ", exact(recipe.momentum), ", L1 penalty ", exact(training.l1_penalty), ", schedule ",
                          exactly(training.schedule), ", mean ", with_commas_between(recipe.normalize.mean, exact), ", std ",
                          with_commas_between(recipe.normalize.std, exact));
@@ -57,8 +57,8 @@ inline RunOptions run_options(const Options& options, const Data& data) {
     run.emplace_back("--norm" + of, with_commas_between(plan.norms, [](const Norm& norm) { return norm.name; }));
     run.emplace_back("--epochs" + of, decimal(plan.epochs));
     run.emplace_back("--batch-size" + of, decimal(plan.batch_size));
-    run.emplace_back("--lr" + of, normnet::exact(plan.learning_rate));
-    run.emplace_back("--flip" + of, normnet::exact(plan.augment.flip_probability));
+    run.emplace_back("--lr" + of, normnet::to_exact(plan.learning_rate));
+    run.emplace_back("--flip" + of, normnet::to_exact(plan.augment.flip_probability));
     run.emplace_back("--crop-padding" + of, decimal(plan.augment.crop_padding));
   }
   run.emplace_back("--limit", options.limit ? decimal(*options.limit) : "all");

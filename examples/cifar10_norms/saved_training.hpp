@@ -72,7 +72,7 @@ class SavedTraining {
     if (!folder_) return;
     checkpoint_.position = position;
     checkpoint_.history = {.labels = {{activations_label, std::to_string(progress.activation_bytes)},
-                                      {peak_label, normnet::exact(progress.peak_mb)}},
+                                      {peak_label, normnet::to_exact(progress.peak_mb)}},
                            .epochs = progress.epochs};
     folder_->save(state_, checkpoint_);
     since_last_ = normnet::Stopwatch();

@@ -28,15 +28,15 @@ inline std::string describe(const Schedule& schedule) {
 
 /// With all its options: for a comparison, rather than for people.
 inline std::string exactly(const Schedule& schedule) {
-  using normnet::concat, normnet::exact, normnet::OneCycleLR;
+  using normnet::concat, normnet::to_exact, normnet::OneCycleLR;
   if (const auto* step = std::get_if<normnet::StepLR<float>::Options>(&schedule)) {
-    return concat("StepLR ", step->step_size, " ", exact(step->gamma));
+    return concat("StepLR ", step->step_size, " ", to_exact(step->gamma));
   }
   if (const auto* cycle = std::get_if<OneCycleLR<float>::Options>(&schedule)) {
-    return concat("OneCycleLR ", exact(cycle->pct_start), " ",
+    return concat("OneCycleLR ", to_exact(cycle->pct_start), " ",
                   cycle->anneal_strategy == OneCycleLR<float>::Anneal::cos ? "cos" : "linear", " ", cycle->cycle_momentum, " ",
-                  exact(cycle->base_momentum), " ", exact(cycle->max_momentum), " ", exact(cycle->div_factor), " ",
-                  exact(cycle->final_div_factor), " ", cycle->three_phase);
+                  to_exact(cycle->base_momentum), " ", to_exact(cycle->max_momentum), " ", to_exact(cycle->div_factor), " ",
+                  to_exact(cycle->final_div_factor), " ", cycle->three_phase);
   }
   return "constant";
 }

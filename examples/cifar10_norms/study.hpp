@@ -24,7 +24,7 @@ inline std::string study_table(const StudyResult& study) {
   std::vector<std::vector<std::string>> rows{{"batch size", "learning rate"}};
   for (const Norm& norm : study.plan.norms) rows.front().push_back(norm.name + " test %");
   for (const Index batch_size : study.batch_sizes) {
-    std::vector<std::string> row{std::to_string(batch_size), normnet::exact(learning_rate_at(study.plan, batch_size))};
+    std::vector<std::string> row{std::to_string(batch_size), normnet::to_exact(learning_rate_at(study.plan, batch_size))};
     for (const Norm& norm : study.plan.norms) {
       const std::vector<double> accuracies = study_accuracies(study, norm, batch_size);
       row.push_back(accuracies.empty() ? "-" : spread(accuracies).to_string(2));
@@ -59,7 +59,7 @@ inline void study_batch_sizes(const Options& options, const Data& data, const st
   report.watch(results, [&] {
     report.begin(results);
     std::cout << "Batch sizes with recipe \"" << plan.recipe->name << "\", " << plan.epochs << " epochs of "
-              << with_commas(images) << " images each; the learning rate is " << normnet::exact(plan.learning_rate) << " at "
+              << with_commas(images) << " images each; the learning rate is " << normnet::to_exact(plan.learning_rate) << " at "
               << plan.recipe->batch_size << " images, in proportion elsewhere" << std::endl;
     for (std::size_t i = options.batch_sizes.size(); i-- > 0;) {
       const Index batch_size = options.batch_sizes[i];

@@ -19,14 +19,14 @@ inline std::string train_and_test(const std::optional<std::string>& train, const
 }
 
 inline std::string to_text(const Accuracies& published) {
-  return train_and_test(published.train ? std::optional(normnet::fixed(*published.train, 2)) : std::nullopt,
-                        normnet::fixed(published.test, 2));
+  return train_and_test(published.train ? std::optional(normnet::to_fixed(*published.train, 2)) : std::nullopt,
+                        normnet::to_fixed(published.test, 2));
 }
 
 /// One line for each normalization: what was reached in the end, and what was published beside what was reached at that epoch.
 /// Accuracies on synthetic images are compared with nothing.
 inline std::string result_table(const std::vector<ExperimentResult>& experiments, bool synthetic) {
-  using normnet::EpochRecord, normnet::fixed;
+  using normnet::EpochRecord, normnet::to_fixed;
   std::vector<std::vector<std::string>> rows{{"recipe", "norm", "parameters", "train %", "test %", "epoch", "published %",
                                               "here at that epoch", "s/epoch", "activations MB"}};
   for (const ExperimentResult& experiment : experiments) {
@@ -45,8 +45,8 @@ inline std::string result_table(const std::vector<ExperimentResult>& experiments
       rows.push_back({experiment.plan.recipe->name, result.norm.name, normnet::with_commas(result.parameters),
                       at_end(result, &EpochRecord::train_accuracy).to_string(2),
                       at_end(result, &EpochRecord::test_accuracy).to_string(2), epoch, published_then, here_then,
-                      fixed(over_epochs(result, &EpochRecord::train_seconds).mean, 1),
-                      fixed(megabytes(result.activation_bytes), 1)});
+                      to_fixed(over_epochs(result, &EpochRecord::train_seconds).mean, 1),
+                      to_fixed(megabytes(result.activation_bytes), 1)});
     }
   }
   std::string text;

@@ -55,15 +55,15 @@ NORMNET_INSTANCES class Residual<float>;
 NORMNET_INSTANCES class Sequential<float>;
 NORMNET_INSTANCES class Softmax<float>;
 
-NORMNET_INSTANCES class Activation<float, formulas::ELU<float>>;
-NORMNET_INSTANCES class Activation<float, formulas::GELU<float>>;
-NORMNET_INSTANCES class Activation<float, formulas::LeakyReLU<float>>;
-NORMNET_INSTANCES class Activation<float, formulas::ReLU6<float>>;
-NORMNET_INSTANCES class Activation<float, formulas::ReLU<float>>;
-NORMNET_INSTANCES class Activation<float, formulas::SiLU<float>>;
-NORMNET_INSTANCES class Activation<float, formulas::Sigmoid<float>>;
-NORMNET_INSTANCES class Activation<float, formulas::Softplus<float>>;
-NORMNET_INSTANCES class Activation<float, formulas::Tanh<float>>;
+NORMNET_INSTANCES class Activation<float, normnet_impl::formulas::ELU<float>>;
+NORMNET_INSTANCES class Activation<float, normnet_impl::formulas::GELU<float>>;
+NORMNET_INSTANCES class Activation<float, normnet_impl::formulas::LeakyReLU<float>>;
+NORMNET_INSTANCES class Activation<float, normnet_impl::formulas::ReLU6<float>>;
+NORMNET_INSTANCES class Activation<float, normnet_impl::formulas::ReLU<float>>;
+NORMNET_INSTANCES class Activation<float, normnet_impl::formulas::SiLU<float>>;
+NORMNET_INSTANCES class Activation<float, normnet_impl::formulas::Sigmoid<float>>;
+NORMNET_INSTANCES class Activation<float, normnet_impl::formulas::Softplus<float>>;
+NORMNET_INSTANCES class Activation<float, normnet_impl::formulas::Tanh<float>>;
 
 NORMNET_INSTANCES class CrossEntropyLoss<float>;
 NORMNET_INSTANCES class NLLLoss<float>;

@@ -2,6 +2,7 @@
 // checkpoints (normnet/train/checkpoint*.hpp, normnet/io/safetensors.hpp), which need nlohmann's JSON and normnet::checkpoint.
 #pragma once
 
+#include <normnet/core/abi.hpp>
 #include <normnet/core/aligned_array.hpp>
 #include <normnet/core/batch.hpp>
 #include <normnet/core/block_schedule.hpp>

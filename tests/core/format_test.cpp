@@ -11,25 +11,25 @@
 using namespace normnet;
 
 TEST_CASE("numbers as text", "[core]") {
-  CHECK(exact(0.1) == "0.1");
-  CHECK(exact(0.1 + 0.2) == "0.30000000000000004");
-  CHECK(exact(1e-300) == "1e-300");
-  CHECK(fixed(2.345, 1) == "2.3");
-  CHECK(fixed(-0.5, 3) == "-0.500");
-  CHECK(fixed(1e300, 2).size() == 304);
+  CHECK(to_exact(0.1) == "0.1");
+  CHECK(to_exact(0.1 + 0.2) == "0.30000000000000004");
+  CHECK(to_exact(1e-300) == "1e-300");
+  CHECK(to_fixed(2.345, 1) == "2.3");
+  CHECK(to_fixed(-0.5, 3) == "-0.500");
+  CHECK(to_fixed(1e300, 2).size() == 304);
   CHECK(with_commas(0) == "0");
   CHECK(with_commas(999) == "999");
   CHECK(with_commas(39490) == "39,490");
   CHECK(with_commas(-123456) == "-123,456");
   CHECK(with_commas(std::numeric_limits<std::int64_t>::min()) == "-9,223,372,036,854,775,808");
-  CHECK(duration(0) == "0:00");
-  CHECK(duration(59.6) == "1:00");
-  CHECK(duration(754) == "12:34");
-  CHECK(duration(3723) == "1:02:03");
-  CHECK(duration(36000) == "10:00:00");
-  CHECK(duration(-1) == "?");
-  CHECK(duration(std::numeric_limits<double>::quiet_NaN()) == "?");
-  CHECK(duration(std::numeric_limits<double>::infinity()) == "?");
+  CHECK(format_duration(0) == "0:00");
+  CHECK(format_duration(59.6) == "1:00");
+  CHECK(format_duration(754) == "12:34");
+  CHECK(format_duration(3723) == "1:02:03");
+  CHECK(format_duration(36000) == "10:00:00");
+  CHECK(format_duration(-1) == "?");
+  CHECK(format_duration(std::numeric_limits<double>::quiet_NaN()) == "?");
+  CHECK(format_duration(std::numeric_limits<double>::infinity()) == "?");
 }
 
 TEST_CASE("a table has columns as wide as their widest cells", "[core]") {

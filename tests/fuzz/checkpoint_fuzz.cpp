@@ -50,7 +50,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     } catch (const Error&) {
       if (run.bytes() != before) std::abort();
     }
-    detail::check_seal(file);
+    normnet_impl::check_seal(file);
   } catch (const Error&) {  // the answer to everything else
   }
   return 0;

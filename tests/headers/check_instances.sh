@@ -10,9 +10,9 @@ cd "${1:?expected the folder that holds normnet/}"
 templates() {
   awk '
     after_template && match($0, /^class [A-Za-z0-9]+ final/) { print "class " $2 "<float>" }
-    after_template && namespace == "formulas" && /^struct / { print "class Activation<float, formulas::" $2 "<float>>" }
-    /^namespace formulas/ { namespace = "formulas" }
-    /^}  \/\/ namespace formulas/ { namespace = "" }
+    after_template && namespace == "formulas" && /^struct / { print "class Activation<float, normnet_impl::formulas::" $2 "<float>>" }
+    /^namespace .*::formulas/ { namespace = "formulas" }
+    /^}  \/\/ namespace .*::formulas/ { namespace = "" }
     { after_template = /^template <class T>$/ }' "$@"
 }
 mapfile -t expected < <(templates normnet/nn/*.hpp normnet/optim/*.hpp normnet/data/*.hpp normnet/train/*.hpp | sort)

@@ -44,8 +44,8 @@ TEST_CASE("write_file_atomically waits for the disk when it shall", "[io]") {
   write_file_atomically(folder / "file", "new", Durability::synced);
   CHECK(content(folder / "file") == "new");
   CHECK(folder.entries() == 1);
-  CHECK(detail::sync_folder(""));
-  CHECK_FALSE(detail::sync_folder(folder / "none"));
+  CHECK(normnet_impl::sync_folder(""));
+  CHECK_FALSE(normnet_impl::sync_folder(folder / "none"));
 }
 
 TEST_CASE("write_file_atomically leaves the old file whole when the disk is full", "[io]") {
@@ -77,7 +77,7 @@ TEST_CASE("write_file_atomically leaves the old file in a read-only folder", "[i
 TEST_CASE("What a crash left is known by its name", "[io]") {
   CHECK(file_of_leftover(".history.csv.1234-5.part") == "history.csv");
   CHECK(file_of_leftover(".a.1-2.part.30-40.part") == "a.1-2.part");
-  CHECK(file_of_leftover(detail::part_of("runs/era/results.json").filename().string()) == "results.json");
+  CHECK(file_of_leftover(normnet_impl::part_of("runs/era/results.json").filename().string()) == "results.json");
   for (const char* other :
        {"", ".", ".part", "history.csv", "history.csv.1234-5.part", ".history.csv.part", ".history.csv.1234.part",
         ".history.csv.-5.part", ".history.csv.1234-.part", ".history.csv.12x4-5.part", ".history.csv.1234-5.parts",

@@ -86,7 +86,7 @@ TEST_CASE("Winograd's tiles cover each pixel of a plane once", "[conv2d][winogra
         for (const Index together : {1, 2, 3, 8, 200}) {
           INFO(height << "x" << width << ", " << largest << ", " << together);
           std::vector<int> covered(static_cast<std::size_t>(height * width));
-          const auto tiles = kernels::winograd_tiles_in_groups({height, width}, largest, together);
+          const auto tiles = normnet_impl::winograd_tiles_in_groups({height, width}, largest, together);
           for (Index t = 0; t < tiles.size(); ++t) {
             const auto& tile = tiles[t];
             CHECK(tile.has_extents_of(tiles[t - t % together]));
@@ -107,21 +107,21 @@ TEST_CASE("Winograd's tiles cover each pixel of a plane once", "[conv2d][winogra
 
 TEST_CASE("Winograd multiplies as often as its tiles have positions", "[conv2d][winograd]") {
   // 14: three tiles of 4 pixels and one of 2, 22 points; 7: two of 4, 12 points; 3: two of 2, 8 points.
-  CHECK(kernels::winograd_multiplications({14, 7}) == 22 * 12);
-  CHECK(kernels::winograd_multiplications({14, 3}) == 22 * 8);
-  CHECK(kernels::winograd_multiplications({14, 7}, 2) == 28 * 16);
-  CHECK(kernels::winograd_multiplications({14, 7}, {4, 2}) == 22 * 16);
+  CHECK(normnet_impl::winograd_multiplications({14, 7}) == 22 * 12);
+  CHECK(normnet_impl::winograd_multiplications({14, 3}) == 22 * 8);
+  CHECK(normnet_impl::winograd_multiplications({14, 7}, 2) == 28 * 16);
+  CHECK(normnet_impl::winograd_multiplications({14, 7}, {4, 2}) == 22 * 16);
   for (const Pair plane : {Pair(14, 7), Pair(3, 9), Pair(5, 2)}) {
     Index positions = 0;
-    for (const auto& tile : kernels::winograd_tiles(plane)) positions += std::ssize(tile.positions());
-    CHECK(positions == kernels::winograd_multiplications(plane));
+    for (const auto& tile : normnet_impl::winograd_tiles(plane)) positions += std::ssize(tile.positions());
+    CHECK(positions == normnet_impl::winograd_multiplications(plane));
   }
 }
 
 TEST_CASE("Winograd's tiles of a batch are those of its blocks, in parts of as many positions", "[conv2d][winograd]") {
   const Pair plane{14, 9};  // 4 x 3 tiles: 3 x 2 of 4x4, 3 of 4x2, 2 of 2x4, one of 2x2
   const Index blocks = 5, parts = 4;
-  const kernels::WinogradTilesOfBatch tiles(plane, 4, blocks);
+  const normnet_impl::WinogradTilesOfBatch tiles(plane, 4, blocks);
   REQUIRE(tiles.count() == 60);
   std::vector<int> covered(static_cast<std::size_t>(blocks * plane.height * plane.width));
   CHECK(tiles.first_of_part(0, parts) == 0);
@@ -222,27 +222,27 @@ TEST_CASE("Winograd for a whole batch computes what it does block by block", "[c
     const auto x = Batch<double>::from(test::random_tensor<double>(c.input, 1));
     const auto dy = Batch<double>::from(test::random_tensor<double>(conv.output_shape(c.input), 2));
     const double *weight = conv.weight().value.data(), *bias = conv.bias().value.data();
-    kernels::Pointwise<double> relu;
+    normnet_impl::Pointwise<double> relu;
     relu.append_relu();
-    const auto check = [](const kernels::WinogradProblem<double>& problem, const Batch<double>& from, const Shape& shape) {
+    const auto check = [](const normnet_impl::WinogradProblem<double>& problem, const Batch<double>& from, const Shape& shape) {
       Batch<double> by_blocks(shape), at_once(shape, {2, 1});
       BlockSchedule schedule(from.blocks());
-      schedule.each_part(kernels::WinogradCorrelation<double>(problem), from, by_blocks);
+      schedule.each_part(normnet_impl::WinogradCorrelation<double>(problem), from, by_blocks);
       schedule.run();
-      kernels::WinogradBatch<double>(problem, from, at_once).run();
+      normnet_impl::WinogradBatch<double>(problem, from, at_once).run();
       // Where the two take tiles of different sizes, another rounding.
       CHECK(test::max_relative_difference(at_once.to_tensor(), by_blocks.to_tensor()) < 1e-13);
       CHECK(test::border_is_zero(at_once));
     };
-    check(kernels::winograd_forward(geometry, {dy.height(), dy.width()}, weight, bias, relu), x, dy.shape());
-    check(kernels::winograd_input_gradient(geometry, {x.height(), x.width()}, weight), dy, x.shape());
+    check(normnet_impl::winograd_forward(geometry, {dy.height(), dy.width()}, weight, bias, relu), x, dy.shape());
+    check(normnet_impl::winograd_input_gradient(geometry, {x.height(), x.width()}, weight), dy, x.shape());
   }
 }
 
 TEST_CASE("Winograd takes a whole batch where weights are many and tiles few", "[conv2d][winograd]") {
   const auto takes_batch = [](Index channels, Index side, Index blocks) {
     const ConvGeometry conv{.in_channels = channels, .out_channels = channels, .kernel = 3, .padding = 1};
-    return kernels::winograd_takes_batch(kernels::winograd_forward<float>(conv, side, nullptr, nullptr), blocks);
+    return normnet_impl::winograd_takes_batch(normnet_impl::winograd_forward<float>(conv, side, nullptr, nullptr), blocks);
   };
   CHECK(takes_batch(512, 4, 8));
   CHECK(!takes_batch(512, 4, 1));
@@ -251,7 +251,7 @@ TEST_CASE("Winograd takes a whole batch where weights are many and tiles few", "
 }
 
 TEST_CASE("The automatic algorithm of a convolution computes what the direct one does", "[conv2d][winograd]") {
-  using kernels::ConvPass, kernels::fastest_algorithm;
+  using normnet_impl::ConvPass, normnet_impl::fastest_algorithm;
   const ConvGeometry conv{.in_channels = 30, .out_channels = 40, .kernel = 3};
   for (const ConvPass pass : {ConvPass::forward, ConvPass::input_gradient, ConvPass::weight_gradient}) {
     CHECK(fastest_algorithm<float>(conv, {14, 14}, pass) == ConvAlgorithm::winograd);

@@ -373,7 +373,7 @@ TEST_CASE("A folder keeps the last checkpoints", "[checkpoint]") {
   const fs::path path = outer / "runs" / "1";
   const auto names = [&] {
     std::vector<std::string> found;
-    for (const auto& file : detail::checkpoint_files(path)) found.push_back(file.path.filename().string());
+    for (const auto& file : normnet_impl::checkpoint_files(path)) found.push_back(file.path.filename().string());
     return found;
   };
   using Names = std::vector<std::string>;
@@ -440,7 +440,7 @@ TEST_CASE("A run goes back over damaged checkpoints to the newest that is whole"
   // Other options are no damage.
   CHECK_THROWS_AS(load_newest_checkpoint(outer.path(), run.state), Error);
 
-  for (const auto& file : detail::checkpoint_files(outer.path())) write_file_atomically(file.path, "");
+  for (const auto& file : normnet_impl::checkpoint_files(outer.path())) write_file_atomically(file.path, "");
   CHECK_THROWS_AS(load_newest_checkpoint(outer.path(), run.state, run.checkpoint.options), Error);
 }
 

@@ -76,8 +76,8 @@ int main(int argc, char** argv) try {
 
   std::string history;
   for (const EpochRecord& e : checkpoint.history.epochs) {
-    history += concat(e.epoch, ' ', exact(e.train_loss), ' ', exact(e.train_accuracy), ' ', exact(e.test_loss), ' ',
-                      exact(e.learning_rate), '\n');
+    history += concat(e.epoch, ' ', to_exact(e.train_loss), ' ', to_exact(e.train_accuracy), ' ', to_exact(e.test_loss), ' ',
+                      to_exact(e.learning_rate), '\n');
   }
   write_file_atomically(path / "history.txt", history);
   save_weights(path / "weights.safetensors", net);

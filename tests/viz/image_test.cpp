@@ -73,10 +73,10 @@ TEST_CASE("strokes cover the pixels they should", "[viz]") {
   disc.draw_disc({5.5, 5.5}, 3, red);
   CHECK(disc.get(5, 5) == red);
   CHECK(disc.get(5, 3) == red);
-  CHECK(disc.get(5, 2) == mix(white, red, 0.5));
+  CHECK(disc.get(5, 2) == mix_colors(white, red, 0.5));
   CHECK(disc.get(5, 1) == white);
   CHECK(disc.get(8, 8) == white);
-  CHECK(disc.get(7, 7) == mix(white, red, 3.5 - std::sqrt(8.0)));
+  CHECK(disc.get(7, 7) == mix_colors(white, red, 3.5 - std::sqrt(8.0)));
 
   // Two strokes over the same half-covered pixels are one shape; drawn one after the other they would be darker.
   Image twice(12, 9);

@@ -48,17 +48,17 @@ TEST_CASE("an axis leaves a margin around its data", "[viz]") {
 }
 
 TEST_CASE("values are written with at least four digits", "[viz]") {
-  CHECK(readable(74.708) == "74.71");
-  CHECK(readable(0.73123) == "0.7312");
-  CHECK(readable(100) == "100.0");
-  CHECK(readable(9.99999) == "10.00");
-  CHECK(readable(-2.5) == "-2.500");
-  CHECK(readable(12345.6) == "12346");
-  CHECK(readable(1.2345e-5) == "1.234e-5");
-  CHECK(readable(2.5e12) == "2.5e12");
-  CHECK(readable(0) == "0");
-  CHECK(readable(not_a_number) == "nan");
-  CHECK(readable(-infinity) == "-inf");
+  CHECK(to_readable(74.708) == "74.71");
+  CHECK(to_readable(0.73123) == "0.7312");
+  CHECK(to_readable(100) == "100.0");
+  CHECK(to_readable(9.99999) == "10.00");
+  CHECK(to_readable(-2.5) == "-2.500");
+  CHECK(to_readable(12345.6) == "12346");
+  CHECK(to_readable(1.2345e-5) == "1.234e-5");
+  CHECK(to_readable(2.5e12) == "2.5e12");
+  CHECK(to_readable(0) == "0");
+  CHECK(to_readable(not_a_number) == "nan");
+  CHECK(to_readable(-infinity) == "-inf");
 }
 
 // A chart of 1400x900 with the built-in font, the data's area well inside; its borders are found in the picture.
@@ -151,7 +151,7 @@ TEST_CASE("a spread is a band around its line", "[viz]") {
   LineChart::Options options = plain();
   options.y_min = 0;
   options.y_max = 10;
-  const Color red{255, 0, 0}, pale = mix(white, red, 0.18);
+  const Color red{255, 0, 0}, pale = mix_colors(white, red, 0.18);
   LineChart chart(options);
   chart.add({.name = "", .x = {0, 20, 40}, .y = {5, 5, 5}, .spread = {1, 1, not_a_number}, .color = red});
   const Image image = chart.render();

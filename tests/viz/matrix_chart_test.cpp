@@ -19,7 +19,7 @@ TEST_CASE("a greater number has a darker cell", "[viz]") {
   MatrixChart::Options plain = options;
   plain.font = Font::builtin();
   const Image image = MatrixChart(plain, {100, 25, 0, 4, 100, 0}).render();
-  const auto cells = [&](double share) { return count(image, image.bounds(), mix(white, blue, share)); };
+  const auto cells = [&](double share) { return count(image, image.bounds(), mix_colors(white, blue, share)); };
   // A cell is its whole area but for the digits in it; two are of the darkest colour.
   CHECK(cells(0.5) > 1000);
   CHECK(cells(0.2) > 1000);

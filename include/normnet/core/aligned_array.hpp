@@ -17,7 +17,7 @@
 
 namespace normnet {
 
-namespace detail {
+namespace normnet_impl {
 
 /// Memory at a 64-byte boundary: a cache line, and the widest SIMD register. What is as large as a huge page asks the system for
 /// such pages.
@@ -66,7 +66,7 @@ class AlignedMemory {
   std::size_t bytes_ = 0;
 };
 
-}  // namespace detail
+}  // namespace normnet_impl
 
 /// A number of values that only reset() and assignment change; copied deeply. In place of std::vector where nothing is to grow: it
 /// begins at a 64-byte boundary, is indexed by Index, and takes compilers a fraction of the time.
@@ -90,7 +90,7 @@ class AlignedArray {
   /// Of values that are to be written before they are read.
   static AlignedArray for_overwrite(Index size) {
     AlignedArray array;
-    array.memory_ = detail::AlignedMemory(bytes_of(size));
+    array.memory_ = normnet_impl::AlignedMemory(bytes_of(size));
     return array;
   }
 
@@ -124,7 +124,7 @@ class AlignedArray {
     return static_cast<std::size_t>(size) * sizeof(T);
   }
 
-  detail::AlignedMemory memory_;
+  normnet_impl::AlignedMemory memory_;
 };
 
 }  // namespace normnet

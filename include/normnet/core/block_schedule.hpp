@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace normnet {
+namespace normnet::inline NORMNET_ABI {
 
 /// What is to be done to the blocks of a batch, and what must wait for all of them. Layers add their steps in order; run() does
 /// them, each where its data are still in the cache.
@@ -224,4 +224,4 @@ class BlockSchedule {
   bool separated_ = false;
 };
 
-}  // namespace normnet
+}  // namespace normnet::inline NORMNET_ABI

@@ -16,7 +16,7 @@ class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-namespace detail {
+namespace normnet_impl {
 
 /// A value of any type with `<<`, for as long as it lives: functions of a list of these are compiled once, not once for every
 /// combination of types.
@@ -50,18 +50,18 @@ inline std::string print_all(std::initializer_list<Printable> values) {
 
 [[noreturn]] inline void throw_error(std::initializer_list<Printable> values) { throw Error(print_all(values)); }
 
-}  // namespace detail
+}  // namespace normnet_impl
 
 /// The arguments printed one after the other, as with `<<`.
 template <class... Args>
 std::string concat(const Args&... args) {
-  return detail::print_all({args...});
+  return normnet_impl::print_all({args...});
 }
 
 /// Throws Error with the concatenated arguments as its message.
 template <class... Args>
 [[noreturn]] void fail(const Args&... args) {
-  detail::throw_error({args...});
+  normnet_impl::throw_error({args...});
 }
 
 }  // namespace normnet

@@ -15,14 +15,14 @@
 namespace normnet {
 
 /// The shortest decimal text that reads back as exactly this number: what two runs are compared by.
-inline std::string exact(double value) {
+inline std::string to_exact(double value) {
   std::array<char, 32> text{};
   const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
   return {text.data(), end};
 }
 
-/// The number with the given digits after the point: fixed(2.345, 1) is "2.3".
-inline std::string fixed(double value, int digits) {
+/// The number with the given digits after the point: to_fixed(2.345, 1) is "2.3".
+inline std::string to_fixed(double value, int digits) {
   std::array<char, 384> text{};  // the largest double has 309 digits before the point
   const auto end = std::to_chars(text.data(), text.data() + text.size(), value, std::chars_format::fixed, digits).ptr;
   return {text.data(), end};
@@ -41,7 +41,7 @@ inline std::string with_commas(std::int64_t value) {
 }
 
 /// A duration as "0:07", "12:34" or "1:02:03"; "?" when it is negative, unknown or longer than a thousand hours.
-inline std::string duration(double seconds) {
+inline std::string format_duration(double seconds) {
   if (!(seconds >= 0 && seconds < 3.6e6)) return "?";
   const auto total = static_cast<std::int64_t>(std::llround(seconds));
   const std::int64_t hours = total / 3600, minutes = total / 60 % 60, rest = total % 60;

@@ -1,6 +1,8 @@
 // The SIMD register as a value: Pack<T> holds one scalar of each image of a block.
 #pragma once
 
+#include <normnet/core/abi.hpp>
+
 #include <cstdint>
 #include <string_view>
 #include <utility>
@@ -10,29 +12,14 @@
 #define NORMNET_X86_VECTOR
 #endif
 
-// What is compiled for different instruction sets must not meet under one name in a program: everything that depends on the
-// width of a Pack lives in the inline namespace NORMNET_ABI, so that the linker keeps the versions apart.
 #if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
 #include <normnet/core/plain_vector.hpp>
-#define NORMNET_ABI plain
 #define NORMNET_PACK_BYTES 16
 #elif defined(__AVX512F__)
-#define NORMNET_ABI avx512
 #define NORMNET_PACK_BYTES 64
-#elif defined(__AVX2__) && defined(__FMA__)
-#define NORMNET_ABI avx2
-#define NORMNET_PACK_BYTES 32
 #elif defined(__AVX__)
-#define NORMNET_ABI avx
 #define NORMNET_PACK_BYTES 32
-#elif defined(__SSE2__)
-#define NORMNET_ABI sse2
-#define NORMNET_PACK_BYTES 16
-#elif defined(__ARM_NEON)
-#define NORMNET_ABI neon
-#define NORMNET_PACK_BYTES 16
 #else
-#define NORMNET_ABI generic
 #define NORMNET_PACK_BYTES 16
 #endif
 
@@ -64,13 +51,15 @@
 namespace normnet::inline NORMNET_ABI {
 
 /// The instruction set of this translation unit: "avx512", "avx2", "avx", "sse2", "neon", "generic" or "plain".
-inline constexpr std::string_view simd_name = NORMNET_STRING(NORMNET_ABI);
+inline constexpr std::string_view simd_name = NORMNET_STRING(NORMNET_SIMD);
 
 /// The registers that kernels may fill before they spill.
 inline constexpr int simd_registers = NORMNET_SIMD_REGISTERS;
 
 #ifdef NORMNET_X86_VECTOR
-namespace pack_detail {
+}  // namespace normnet::inline NORMNET_ABI
+
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 // a > b ? a : b, which is one instruction. Compilers do not find it in a comparison and a selection of vectors.
 template <class Vector>
@@ -95,7 +84,9 @@ NORMNET_INLINE Vector greater(const Vector& a, const Vector& b) {
 #endif
 }
 
-}  // namespace pack_detail
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI
+
+namespace normnet::inline NORMNET_ABI {
 #endif
 
 /// One vector register of the native width. In a Batch, lane l of a Pack belongs to image l of its block; arithmetic is lane by
@@ -149,7 +140,7 @@ struct Pack {
   /// The greater value of each lane, a > b ? a : b; b where one is not a number.
   NORMNET_INLINE friend Pack max(const Pack& a, const Pack& b) {
 #ifdef NORMNET_X86_VECTOR
-    return Pack(pack_detail::greater(a.v, b.v));
+    return Pack(normnet_impl::greater(a.v, b.v));
 #else
     return select_greater(a, b, a, b);
 #endif
@@ -259,7 +250,9 @@ NORMNET_INLINE void prefetch_for_write([[maybe_unused]] const void* address) {
 }
 
 #if !(defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__)))
-namespace pack_detail {
+}  // namespace normnet::inline NORMNET_ABI
+
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// Both packs hold runs of 2 * Half partial sums. Adds the halves of each run: the runs of a come first, then those of b.
 template <int Half, class T, int... Lane>
@@ -298,7 +291,9 @@ NORMNET_INLINE void transpose_squares(Pack<T>* rows) {
   }
 }
 
-}  // namespace pack_detail
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI
+
+namespace normnet::inline NORMNET_ABI {
 #endif
 
 /// Lane l of row r becomes lane r of row l, for as many rows as lanes; or, in runs of several lanes, run l of row r becomes run r of
@@ -319,7 +314,7 @@ NORMNET_INLINE void transpose(Pack<T>* rows) {
   Pack<T> values[size];
 #pragma GCC unroll 16
   for (int r = 0; r < size; ++r) values[r] = rows[r];
-  pack_detail::transpose_squares<size / 2, Run>(values);
+  normnet_impl::transpose_squares<size / 2, Run>(values);
 #pragma GCC unroll 16
   for (int r = 0; r < size; ++r) rows[r] = values[r];
 #endif
@@ -362,7 +357,7 @@ NORMNET_INLINE void sums(const Pack<T> (&a)[Count], T (&result)[Count]) {
     Pack<T> group[lanes];
 #pragma GCC unroll 16
     for (int i = 0; i < lanes; ++i) group[i] = i < count ? a[first + i] : Pack<T>(T(0));
-    pack_detail::add_all_halves<lanes / 2>(group);
+    normnet_impl::add_all_halves<lanes / 2>(group);
     for (int i = 0; i < count; ++i) result[first + i] = group[0][i];
   }
 #endif

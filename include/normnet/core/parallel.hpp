@@ -1,6 +1,7 @@
 // Parallel loops over OpenMP; the same loops on one thread where it is missing.
 #pragma once
 
+#include <normnet/core/abi.hpp>
 #include <normnet/core/shape.hpp>
 
 #include <algorithm>
@@ -9,27 +10,29 @@
 #include <type_traits>
 #include <vector>
 
-#ifdef _OPENMP
+#ifdef NORMNET_OPENMP_THREADS
 #include <omp.h>
 #endif
 
-namespace normnet {
+namespace normnet::normnet_impl {
 
-namespace detail {
 inline std::atomic<int> requested_threads{0};  // 0: as many as OpenMP offers
-}  // namespace detail
+
+}  // namespace normnet::normnet_impl
+
+namespace normnet::inline NORMNET_ABI {
 
 /// The threads that parallel loops use from now on; 0 returns to the default, all that OpenMP offers (OMP_NUM_THREADS).
 /// No result depends on this number. Throws Error when it is negative.
 inline void set_num_threads(int threads) {
   if (threads < 0) fail("set_num_threads: expected at least 0 threads, got ", threads);
-  detail::requested_threads = threads;
+  normnet_impl::requested_threads = threads;
 }
 
 /// The threads that parallel loops use; 1 without OpenMP.
 inline int num_threads() {
-#ifdef _OPENMP
-  const int requested = detail::requested_threads;
+#ifdef NORMNET_OPENMP_THREADS
+  const int requested = normnet_impl::requested_threads;
   return requested > 0 ? requested : omp_get_max_threads();
 #else
   return 1;
@@ -39,7 +42,9 @@ inline int num_threads() {
 /// Below this many vector operations a loop costs less than waking threads for it.
 inline constexpr Index parallel_threshold = 8192;
 
-namespace detail {
+}  // namespace normnet::inline NORMNET_ABI
+
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 // The body of a loop, whatever its type: the loop itself is compiled once, and so is each body, not once for one thread and again
 // for several.
@@ -66,14 +71,14 @@ struct alignas(64) Share {
 };
 
 inline void run_loop(Index count, Index cost, const LoopBody& f) {
-#ifdef _OPENMP
+#ifdef NORMNET_OPENMP_THREADS
   // Always all threads, if need be without a share: libgomp ends those that a smaller team leaves over, and the next large one
   // has to start them again, which takes longer than most loops.
   const int threads = num_threads();
   if (std::min<Index>(threads, count) > 1 && count * cost >= parallel_threshold && !omp_in_parallel()) {
     std::exception_ptr failure;
     Index failed = count;
-    std::vector<detail::Share> shares(static_cast<std::size_t>(threads));
+    std::vector<Share> shares(static_cast<std::size_t>(threads));
     for (int t = 0; t < threads; ++t) {
       shares[static_cast<std::size_t>(t)].next = count * t / threads;
       shares[static_cast<std::size_t>(t)].end = count * (t + 1) / threads;
@@ -82,7 +87,7 @@ inline void run_loop(Index count, Index cost, const LoopBody& f) {
     {
       const int self = omp_get_thread_num();
       for (int k = 0; k < threads; ++k) {
-        detail::Share& share = shares[static_cast<std::size_t>((self + k) % threads)];
+        Share& share = shares[static_cast<std::size_t>((self + k) % threads)];
         // Looked at before it is taken from: a look leaves it in the caches of the others.
         while (share.next < share.end) {
           const Index i = share.next++;
@@ -107,7 +112,9 @@ inline void run_loop(Index count, Index cost, const LoopBody& f) {
   for (Index i = 0; i < count; ++i) f.call(f.body, f.inner, i);
 }
 
-}  // namespace detail
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI
+
+namespace normnet::inline NORMNET_ABI {
 
 /// Calls f(i) for every i in [0, count), on several threads when count * cost, in vector operations, is worth it.
 /// Each thread begins with its own share of neighbouring i, so that successive loops over the blocks of a batch find them in its
@@ -116,14 +123,14 @@ inline void run_loop(Index count, Index cost, const LoopBody& f) {
 template <class F>
 void parallel_for(Index count, Index cost, F&& f) {
   auto* const body = &f;
-  detail::run_loop(count, cost, {&body, 1, &detail::call_body<std::remove_reference_t<F>>});
+  normnet_impl::run_loop(count, cost, {&body, 1, &normnet_impl::call_body<std::remove_reference_t<F>>});
 }
 
 /// Calls f(i, j) for every i in [0, outer) and j in [0, inner), as parallel_for does.
 template <class F>
 void parallel_for_2d(Index outer, Index inner, Index cost, F&& f) {
   auto* const body = &f;
-  detail::run_loop(outer * inner, cost, {&body, inner, &detail::call_body_2d<std::remove_reference_t<F>>});
+  normnet_impl::run_loop(outer * inner, cost, {&body, inner, &normnet_impl::call_body_2d<std::remove_reference_t<F>>});
 }
 
-}  // namespace normnet
+}  // namespace normnet::inline NORMNET_ABI

@@ -5,9 +5,7 @@
 #include <normnet/core/pack.hpp>
 #include <normnet/core/shape.hpp>
 
-namespace normnet::inline NORMNET_ABI {
-
-namespace scratch_detail {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 template <class T, bool shared>
 Pack<T>* kept_memory(Index packs) {
@@ -19,21 +17,23 @@ Pack<T>* kept_memory(Index packs) {
   return memory.data();
 }
 
-}  // namespace scratch_detail
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI
+
+namespace normnet::inline NORMNET_ABI {
 
 /// At least `packs` packs of anything, for the calling thread alone and until its next call. Kernels that need room for a block
 /// take it here: asking the system for fresh pages every time would cost more than the kernel. A thread keeps the most that it ever
 /// took until it ends.
 template <class T>
 Pack<T>* scratch(Index packs) {
-  return scratch_detail::kept_memory<T, false>(packs);
+  return normnet_impl::kept_memory<T, false>(packs);
 }
 
 /// The same for what a kernel shares among threads: the calling thread keeps it until its next call of this function, whatever it
 /// takes from scratch() meanwhile.
 template <class T>
 Pack<T>* shared_scratch(Index packs) {
-  return scratch_detail::kept_memory<T, true>(packs);
+  return normnet_impl::kept_memory<T, true>(packs);
 }
 
 }  // namespace normnet::inline NORMNET_ABI

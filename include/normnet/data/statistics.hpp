@@ -10,7 +10,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace normnet {
+namespace normnet::inline NORMNET_ABI {
 
 /// What Normalize takes, of each channel, for pixels scaled to [0, 1].
 struct ChannelStatistics {
@@ -61,4 +61,4 @@ inline ChannelStatistics channel_statistics(const Dataset& data) {
   return statistics;
 }
 
-}  // namespace normnet
+}  // namespace normnet::inline NORMNET_ABI

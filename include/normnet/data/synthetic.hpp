@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace normnet {
+namespace normnet::inline NORMNET_ABI {
 
 /// A texture of one of ten classes, at a random place, size and angle (within 15 degrees of the class's own).
 class SyntheticTexture {
@@ -147,4 +147,4 @@ inline Cifar10 synthetic_cifar10(const SyntheticOptions& options = {}) {
   return {.train = synthetic_textures(options.train, random.fork(0)), .test = synthetic_textures(options.test, random.fork(1))};
 }
 
-}  // namespace normnet
+}  // namespace normnet::inline NORMNET_ABI

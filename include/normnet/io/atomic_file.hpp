@@ -26,7 +26,7 @@ namespace normnet {
 /// which costs a wait for the disk.
 enum class Durability { visible, synced };
 
-namespace detail {
+namespace normnet_impl {
 
 /// A path beside the given one that no other process, thread or call writes to: `.history.csv.1234-5.part`.
 inline std::filesystem::path part_of(const std::filesystem::path& path) {
@@ -72,7 +72,7 @@ inline bool sync_folder(const std::filesystem::path& folder) {
 #endif
 }
 
-}  // namespace detail
+}  // namespace normnet_impl
 
 /// The file that a crash kept from being written, given the name of what it left: "history.csv" for ".history.csv.1234-5.part"; ""
 /// for names that write_file_atomically() does not give. What is left may be removed where nobody writes that file.
@@ -95,7 +95,7 @@ inline std::string file_of_leftover(const std::string& name) {
 /// `cannot write "<path>": <reason>`; where only the wait for the new name fails, the new file is there nevertheless.
 inline void write_file_atomically(const std::filesystem::path& path, std::string_view contents,
                                   Durability durability = Durability::visible) {
-  const std::filesystem::path part = detail::part_of(path);
+  const std::filesystem::path part = normnet_impl::part_of(path);
   const auto refuse = [&](const std::string& reason) {
     std::error_code ignored;
     std::filesystem::remove(part, ignored);
@@ -107,14 +107,14 @@ inline void write_file_atomically(const std::filesystem::path& path, std::string
   std::FILE* file = std::fopen(part.string().c_str(), "wb");
   if (file == nullptr) refuse(system_reason());
   bool good = std::fwrite(contents.data(), 1, contents.size(), file) == contents.size() && std::fflush(file) == 0;
-  if (good && durability == Durability::synced) good = detail::sync(file);
+  if (good && durability == Durability::synced) good = normnet_impl::sync(file);
   std::string reason = good ? "" : system_reason();
   if (std::fclose(file) != 0 && good) reason = system_reason();
   if (!reason.empty()) refuse(reason);
   std::error_code error;
   std::filesystem::rename(part, path, error);
   if (error) refuse(error.message());
-  if (durability == Durability::synced && !detail::sync_folder(path.parent_path())) refuse(system_reason());
+  if (durability == Durability::synced && !normnet_impl::sync_folder(path.parent_path())) refuse(system_reason());
 }
 
 }  // namespace normnet

@@ -59,20 +59,21 @@ class SafeTensors {
   /// or "__metadata__".
   template <class T>
   void add(const std::string& name, const Tensor<T>& tensor) {
-    if (name == detail::metadata_key) fail("SafeTensors: expected another name for a tensor than ", detail::quoted(name));
+    if (name == normnet_impl::metadata_key)
+      fail("SafeTensors: expected another name for a tensor than ", normnet_impl::quoted(name));
     Entry entry{.dtype = std::string(dtype_of<T>()), .shape = tensor.shape(), .bytes = {}};
     entry.bytes.assign(reinterpret_cast<const char*>(tensor.data()), sizeof(T) * static_cast<std::size_t>(tensor.size()));
-    if (!entries_.emplace(name, std::move(entry)).second) fail("SafeTensors: the name ", detail::quoted(name), " is taken");
+    if (!entries_.emplace(name, std::move(entry)).second) fail("SafeTensors: the name ", normnet_impl::quoted(name), " is taken");
   }
 
   /// The tensor of that name. Throws Error when there is none or its elements have another type.
   template <class T>
   Tensor<T> get(const std::string& name) const {
     const auto found = entries_.find(name);
-    if (found == entries_.end()) fail("SafeTensors: no tensor ", detail::quoted(name), " among ", entries_.size());
+    if (found == entries_.end()) fail("SafeTensors: no tensor ", normnet_impl::quoted(name), " among ", entries_.size());
     const Entry& entry = found->second;
     if (entry.dtype != dtype_of<T>()) {
-      fail("SafeTensors: expected ", detail::quoted(name), " to have elements of ", dtype_of<T>(), ", got ", entry.dtype);
+      fail("SafeTensors: expected ", normnet_impl::quoted(name), " to have elements of ", dtype_of<T>(), ", got ", entry.dtype);
     }
     Tensor<T> tensor(entry.shape);
     if (!entry.bytes.empty()) std::memcpy(tensor.data(), entry.bytes.data(), entry.bytes.size());
@@ -84,10 +85,10 @@ class SafeTensors {
     std::vector<const std::pair<const std::string, Entry>*> order;
     for (const auto& named : entries_) order.push_back(&named);
     std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-      return detail::dtype_position(a->second.dtype) > detail::dtype_position(b->second.dtype);
+      return normnet_impl::dtype_position(a->second.dtype) > normnet_impl::dtype_position(b->second.dtype);
     });
 
-    std::vector<detail::TensorPlace> places;
+    std::vector<normnet_impl::TensorPlace> places;
     std::uint64_t end = 0;
     for (const auto* named : order) {
       const Entry& entry = named->second;
@@ -95,7 +96,7 @@ class SafeTensors {
       end += entry.bytes.size();
       places.push_back({named->first, entry.dtype, entry.shape, begin, end});
     }
-    std::string bytes = detail::safetensors_header(places, metadata);
+    std::string bytes = normnet_impl::safetensors_header(places, metadata);
     bytes.reserve(bytes.size() + static_cast<std::size_t>(end));
     for (const auto* named : order) bytes += named->second.bytes;
     return bytes;
@@ -147,22 +148,22 @@ class SafeTensors {
   // Reads `size` bytes; read_next(to, count) delivers the next ones.
   template <class ReadNext>
   static SafeTensors read(std::uintmax_t size, const std::string& name, ReadNext read_next) {
-    constexpr std::size_t prefix = detail::safetensors_prefix;
+    constexpr std::size_t prefix = normnet_impl::safetensors_prefix;
     if (size < prefix) fail(name, ": expected the header's length in ", prefix, " bytes, got ", size, " bytes");
     std::array<unsigned char, prefix> length_bytes{};
     read_next(reinterpret_cast<char*>(length_bytes.data()), prefix);
     std::uint64_t length = 0;
     for (std::size_t i = 0; i < prefix; ++i) length |= std::uint64_t{length_bytes[i]} << (8 * i);
-    if (length > detail::largest_safetensors_header) {
-      fail(name, ": expected a header of at most ", detail::largest_safetensors_header, " bytes, got ", length);
+    if (length > normnet_impl::largest_safetensors_header) {
+      fail(name, ": expected a header of at most ", normnet_impl::largest_safetensors_header, " bytes, got ", length);
     }
     if (length > size - prefix) fail(name, ": expected a header of ", length, " bytes, got ", size - prefix, " bytes");
 
     std::string header(static_cast<std::size_t>(length), '\0');
     read_next(header.data(), header.size());
     SafeTensors result;
-    const auto places = detail::parse_safetensors_header(header, size - prefix - length, name, result.metadata);
-    for (const detail::TensorPlace& place : places) {
+    const auto places = normnet_impl::parse_safetensors_header(header, size - prefix - length, name, result.metadata);
+    for (const normnet_impl::TensorPlace& place : places) {
       Entry entry{.dtype = place.dtype, .shape = place.shape, .bytes = {}};
       entry.bytes.resize(static_cast<std::size_t>(place.end - place.begin));
       read_next(entry.bytes.data(), entry.bytes.size());

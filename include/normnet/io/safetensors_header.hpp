@@ -20,7 +20,7 @@
 #include <utility>
 #include <vector>
 
-namespace normnet::detail {
+namespace normnet::normnet_impl {
 
 inline constexpr std::size_t safetensors_prefix = 8;                      // bytes of the header's length
 inline constexpr std::uint64_t largest_safetensors_header = 100'000'000;  // the reference implementation's limit
@@ -254,4 +254,4 @@ inline std::vector<TensorPlace> parse_safetensors_header(std::string_view header
   return places;
 }
 
-}  // namespace normnet::detail
+}  // namespace normnet::normnet_impl

@@ -19,7 +19,7 @@ namespace normnet::inline NORMNET_ABI {
 ///     Pack<T> value(Pack<T> x) const;                        // f(x)
 ///     Pack<T> gradient(Pack<T> kept, Pack<T> dy) const;      // dy * f'(x), where kept is x or y
 ///
-/// and, for ReLU, which other layers may compute, static void append_to(kernels::Pointwise<T>&).
+/// and, for ReLU, which other layers may compute, static void append_to(normnet_impl::Pointwise<T>&).
 ///
 /// Shapes: any to the same. Works in place. What is not a number stays so.
 template <class T, class Formula>
@@ -36,7 +36,7 @@ class Activation final : public BlockLayer<T> {
 
   void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
     schedule.each_channel(x.channels(), x.plane() * Formula::cost, [&, formula = formula_](Index block, Index c) {
-      const auto [rows, width] = kernels::plane_rows(x, y);
+      const auto [rows, width] = normnet_impl::plane_rows(x, y);
       for (Index row = 0; row < rows; ++row) {
         const Pack<T>* in = x.row(block, c, row);
         Pack<T>* out = y.row(block, c, row);
@@ -45,7 +45,7 @@ class Activation final : public BlockLayer<T> {
     });
   }
 
-  bool append_to(kernels::Pointwise<T>& pointwise, const Mode&) override {
+  bool append_to(normnet_impl::Pointwise<T>& pointwise, const Mode&) override {
     if constexpr (appends) Formula::append_to(pointwise);
     return appends;
   }
@@ -56,7 +56,7 @@ class Activation final : public BlockLayer<T> {
                          BlockSchedule& schedule) override {
     const Batch<T>& kept = Formula::keeps == Keeps::input ? x : y;
     schedule.each_channel(dy.channels(), dy.plane() * Formula::cost, [&, dx, formula = formula_](Index block, Index c) {
-      const auto [rows, width] = kernels::plane_rows(kept, dy, *dx);
+      const auto [rows, width] = normnet_impl::plane_rows(kept, dy, *dx);
       for (Index row = 0; row < rows; ++row) {
         const Pack<T>*from = kept.row(block, c, row), *gradient = dy.row(block, c, row);
         Pack<T>* out = dx->row(block, c, row);
@@ -66,12 +66,14 @@ class Activation final : public BlockLayer<T> {
   }
 
  private:
-  static constexpr bool appends = requires(kernels::Pointwise<T> & pointwise) { Formula::append_to(pointwise); };
+  static constexpr bool appends = requires(normnet_impl::Pointwise<T> & pointwise) { Formula::append_to(pointwise); };
 
   Formula formula_;
 };
 
-namespace formulas {
+}  // namespace normnet::inline NORMNET_ABI
+
+namespace normnet::normnet_impl::inline NORMNET_ABI::formulas {
 
 /// y = max(x, 0).
 template <class T>
@@ -80,9 +82,9 @@ struct ReLU {
   static constexpr Keeps keeps = Keeps::output;
   static constexpr Index cost = 1;
 
-  Pack<T> value(const Pack<T>& x) const { return kernels::relu(x); }
-  static void append_to(kernels::Pointwise<T>& pointwise) { pointwise.append_relu(); }
-  Pack<T> gradient(const Pack<T>& y, const Pack<T>& dy) const { return kernels::relu_gradient(y, dy); }
+  Pack<T> value(const Pack<T>& x) const { return normnet_impl::relu(x); }
+  static void append_to(normnet_impl::Pointwise<T>& pointwise) { pointwise.append_relu(); }
+  Pack<T> gradient(const Pack<T>& y, const Pack<T>& dy) const { return normnet_impl::relu_gradient(y, dy); }
 };
 
 /// y = x for x > 0, negative_slope * x below. Throws Error when the slope is negative.
@@ -212,26 +214,28 @@ struct Softplus {
   }
 };
 
-}  // namespace formulas
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI::formulas
+
+namespace normnet::inline NORMNET_ABI {
 
 /// The layers, by the names, arguments and defaults of PyTorch; the formulas above say what they compute.
 template <class T>
-using ReLU = Activation<T, formulas::ReLU<T>>;
+using ReLU = Activation<T, normnet_impl::formulas::ReLU<T>>;
 template <class T>
-using LeakyReLU = Activation<T, formulas::LeakyReLU<T>>;
+using LeakyReLU = Activation<T, normnet_impl::formulas::LeakyReLU<T>>;
 template <class T>
-using ReLU6 = Activation<T, formulas::ReLU6<T>>;
+using ReLU6 = Activation<T, normnet_impl::formulas::ReLU6<T>>;
 template <class T>
-using ELU = Activation<T, formulas::ELU<T>>;
+using ELU = Activation<T, normnet_impl::formulas::ELU<T>>;
 template <class T>
-using SiLU = Activation<T, formulas::SiLU<T>>;
+using SiLU = Activation<T, normnet_impl::formulas::SiLU<T>>;
 template <class T>
-using GELU = Activation<T, formulas::GELU<T>>;
+using GELU = Activation<T, normnet_impl::formulas::GELU<T>>;
 template <class T>
-using Sigmoid = Activation<T, formulas::Sigmoid<T>>;
+using Sigmoid = Activation<T, normnet_impl::formulas::Sigmoid<T>>;
 template <class T>
-using Tanh = Activation<T, formulas::Tanh<T>>;
+using Tanh = Activation<T, normnet_impl::formulas::Tanh<T>>;
 template <class T>
-using Softplus = Activation<T, formulas::Softplus<T>>;
+using Softplus = Activation<T, normnet_impl::formulas::Softplus<T>>;
 
 }  // namespace normnet::inline NORMNET_ABI

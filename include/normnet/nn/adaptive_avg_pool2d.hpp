@@ -37,14 +37,14 @@ class AdaptiveAvgPool2d : public BlockLayer<T> {
 
   void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
     auto work = [&, rows = windows(x.height(), output_size_.height), columns = windows(x.width(), output_size_.width)](
-                    Index block, Index c) { kernels::average_pool_forward(rows, columns, x, y, block, c); };
+                    Index block, Index c) { normnet_impl::average_pool_forward(rows, columns, x, y, block, c); };
     schedule.each_channel(x.channels(), x.plane(), std::move(work));
   }
 
   /// dx[n, c, p, q] = sum, over the windows that cover the pixel, of dy over the window's size.
   void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
     auto work = [&, dx, rows = windows(x.height(), output_size_.height), columns = windows(x.width(), output_size_.width)](
-                    Index block, Index c) { kernels::average_pool_backward(rows, columns, dy, *dx, block, c); };
+                    Index block, Index c) { normnet_impl::average_pool_backward(rows, columns, dy, *dx, block, c); };
     schedule.each_channel(x.channels(), x.plane(), std::move(work));
   }
 

@@ -45,7 +45,7 @@ class AvgPool2d final : public BlockLayer<T> {
 
   void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
     auto work = [&, rows = counted(geometry_.row_windows(x.height())), columns = counted(geometry_.column_windows(x.width()))](
-                    Index block, Index c) { kernels::average_pool_forward(rows, columns, x, y, block, c); };
+                    Index block, Index c) { normnet_impl::average_pool_forward(rows, columns, x, y, block, c); };
     schedule.each_channel(x.channels(), x.plane(), std::move(work));
   }
 
@@ -53,7 +53,7 @@ class AvgPool2d final : public BlockLayer<T> {
   void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
     auto work = [&, dx, rows = counted(geometry_.row_windows(x.height())),
                  columns = counted(geometry_.column_windows(x.width()))](Index block, Index c) {
-      kernels::average_pool_backward(rows, columns, dy, *dx, block, c);
+      normnet_impl::average_pool_backward(rows, columns, dy, *dx, block, c);
     };
     schedule.each_channel(x.channels(), x.plane(), std::move(work));
   }

@@ -65,7 +65,7 @@ class BatchNorm2d final : public NormalizationLayer<T> {
   }
 
   void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule,
-                             kernels::Pointwise<T> after) override {
+                             normnet_impl::Pointwise<T> after) override {
     schedule_prologue(x, mode, schedule);
     schedule.each_channel(options_.channels, x.plane(),
                           [&, after](Index block, Index c) { after.of_channel(c).apply_behind(lines_[c], x, y, block, c); });
@@ -73,7 +73,7 @@ class BatchNorm2d final : public NormalizationLayer<T> {
 
   bool has_prologue() const override { return true; }
 
-  kernels::Prologue<T> schedule_prologue(const Batch<T>& x, const Mode& mode, BlockSchedule& schedule) override {
+  normnet_impl::Prologue<T> schedule_prologue(const Batch<T>& x, const Mode& mode, BlockSchedule& schedule) override {
     uses_batch_statistics_ = mode.training || !options_.track_running_stats;
     const Index count = x.images() * x.plane(), channels = options_.channels;
     if (uses_batch_statistics_ && count < 2) {
@@ -83,7 +83,7 @@ class BatchNorm2d final : public NormalizationLayer<T> {
       make_room(x.blocks());
       // Gathered while a block is in the cache from the layer before, and used while it is to be in that of the layer behind.
       schedule.each_channel(channels, 2 * x.plane(), [&](Index block, Index c) {
-        of_block(block, c).statistics = kernels::statistics_per_block(x, block, c);
+        of_block(block, c).statistics = normnet_impl::statistics_per_block(x, block, c);
       });
       schedule.then([&] {
         for (Index c = 0; c < options_.channels; ++c) {
@@ -98,7 +98,7 @@ class BatchNorm2d final : public NormalizationLayer<T> {
     return {lines_.data(), false};
   }
 
-  bool append_to(kernels::Pointwise<T>& pointwise, const Mode& mode) override {
+  bool append_to(normnet_impl::Pointwise<T>& pointwise, const Mode& mode) override {
     if (mode.training || !options_.track_running_stats) return false;
     uses_batch_statistics_ = false;
     set_running_moments();
@@ -113,12 +113,14 @@ class BatchNorm2d final : public NormalizationLayer<T> {
   ///
   /// Derivation: docs/derivations.md.
   void schedule_backward_rectified(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule,
-                                   kernels::Rectified rectified) override {
+                                   normnet_impl::Rectified rectified) override {
     const Index channels = options_.channels;
     make_room(x.blocks());
-    const auto of_output = [this, rectified](Index c) { return kernels::LineOutputGradient<T>{lines_[c], rectified.output}; };
+    const auto of_output = [this, rectified](Index c) {
+      return normnet_impl::LineOutputGradient<T>{lines_[c], rectified.output};
+    };
     const auto gather = [&, of_output](Index block, Index c) {
-      const auto sums = kernels::gradient_sums(x, dy, block, c, of_channel(c).moments, of_output(c));
+      const auto sums = normnet_impl::gradient_sums(x, dy, block, c, of_channel(c).moments, of_output(c));
       of_block(block, c).sums = {sums.dy.total(x.images_in(block)), sums.dy_xhat.total(x.images_in(block))};
     };
     schedule.each_channel(channels, 2 * x.plane(), gather, [&](Index c) {
@@ -138,7 +140,7 @@ class BatchNorm2d final : public NormalizationLayer<T> {
       const double scale = uses_batch_statistics_ ? static_cast<double>(weight) / static_cast<double>(x.images() * x.plane()) : 0;
       // Zero in the padding lanes, where dx must be zero.
       const auto mean = [&](double sum) { return keep_lanes(Pack<T>(static_cast<T>(scale * sum)), x.images_in(block)); };
-      const kernels::NormalizingGradient<T> line(moments, weight, mean(total.dy), mean(total.dy_xhat));
+      const normnet_impl::NormalizingGradient<T> line(moments, weight, mean(total.dy), mean(total.dy_xhat));
       line.apply(x, dy, *dx, block, c, of_output(c), rectified.input);
     });
   }
@@ -168,19 +170,19 @@ class BatchNorm2d final : public NormalizationLayer<T> {
   };
 
   struct OfBlock {
-    kernels::Statistics statistics;
+    normnet_impl::Statistics statistics;
     Sums sums;
   };
   OfBlock& of_block(Index block, Index c) { return of_blocks_[block * options_.channels + c]; }
 
   struct OfChannel {
-    kernels::Moments<T> moments;
+    normnet_impl::Moments<T> moments;
     Sums total;
   };
   OfChannel& of_channel(Index c) { return of_channels_[c]; }
 
-  kernels::Statistics batch_statistics(Index c, Index blocks) {
-    kernels::Statistics statistics;
+  normnet_impl::Statistics batch_statistics(Index c, Index blocks) {
+    normnet_impl::Statistics statistics;
     for (Index block = 0; block < blocks; ++block) statistics = statistics.with(of_block(block, c).statistics);
     return statistics;
   }
@@ -188,8 +190,8 @@ class BatchNorm2d final : public NormalizationLayer<T> {
   // For what is gathered of so many blocks.
   void make_room(Index blocks) { of_blocks_.reset(blocks * options_.channels); }
 
-  void set_moments(Index c, const kernels::Statistics& statistics) {
-    of_channel(c).moments = kernels::Moments<T>::broadcast(statistics, options_.eps);
+  void set_moments(Index c, const normnet_impl::Statistics& statistics) {
+    of_channel(c).moments = normnet_impl::Moments<T>::broadcast(statistics, options_.eps);
     lines_[c] = {of_channel(c).moments, weight_.value.data()[c], bias_.value.data()[c]};
   }
 
@@ -199,7 +201,7 @@ class BatchNorm2d final : public NormalizationLayer<T> {
     }
   }
 
-  void follow(Index c, const kernels::Statistics& current) {
+  void follow(Index c, const normnet_impl::Statistics& current) {
     const auto blend = [&](T& running, double value) {
       running = static_cast<T>((1 - options_.momentum) * static_cast<double>(running) + options_.momentum * value);
     };
@@ -211,8 +213,8 @@ class BatchNorm2d final : public NormalizationLayer<T> {
   Parameter<T> weight_, bias_;
   Tensor<T> running_mean_, running_var_;
   AlignedArray<OfChannel> of_channels_;
-  AlignedArray<kernels::NormalizingLine<T>> lines_;  // of each channel
-  AlignedArray<OfBlock> of_blocks_;                  // of each block and channel
+  AlignedArray<normnet_impl::NormalizingLine<T>> lines_;  // of each channel
+  AlignedArray<OfBlock> of_blocks_;                       // of each block and channel
   bool uses_batch_statistics_ = true;
 };
 

@@ -26,14 +26,14 @@ class BlockLayer : public Layer<T> {
 
   /// schedule_forward() for such a layer, with y = after(output).
   virtual void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule,
-                                     kernels::Pointwise<T>) {
+                                     normnet_impl::Pointwise<T>) {
     schedule_forward(x, y, mode, schedule);
   }
 
   /// For a layer that works in place: if in this mode it computes each value from that value alone, by a function that can still
   /// be appended, appends it, leaves everything else as schedule_forward() would, and returns true. The layer before it does its
   /// work then.
-  virtual bool append_to(kernels::Pointwise<T>&, const Mode&) { return false; }
+  virtual bool append_to(normnet_impl::Pointwise<T>&, const Mode&) { return false; }
 
   /// Whether this layer computes each value from that value alone, by a straight line that it finds from all of x. Its backward
   /// pass does not read y then, and does that of a ReLU behind it.
@@ -41,13 +41,13 @@ class BlockLayer : public Layer<T> {
 
   /// For such a layer: adds the steps that find the lines, leaves everything but y as schedule_forward() would, and returns the
   /// lines. They live until this layer's next pass.
-  virtual kernels::Prologue<T> schedule_prologue(const Batch<T>&, const Mode&, BlockSchedule&) { return {}; }
+  virtual normnet_impl::Prologue<T> schedule_prologue(const Batch<T>&, const Mode&, BlockSchedule&) { return {}; }
 
   /// Whether this layer can apply such a function to inputs of that shape as it reads them, in the forward and the backward pass.
   virtual bool takes_prologue(const Shape&) const { return false; }
 
   /// For such a layer: what it reads its input through in the passes that follow, until the next call.
-  void set_prologue(const kernels::Prologue<T>& prologue) { prologue_ = prologue; }
+  void set_prologue(const normnet_impl::Prologue<T>& prologue) { prologue_ = prologue; }
 
   /// Adds the steps of backward(x, y, dy, dx). dx is null where nobody asks for it; this is so only for layers with parameters.
   /// Later steps of the same run may overwrite dx, which may be dy; they leave x, y and any other dy as they are.
@@ -59,11 +59,11 @@ class BlockLayer : public Layer<T> {
   virtual bool is_relu() const { return false; }
 
   /// The ReLUs beside this layer whose backward passes it can do together with its own.
-  virtual kernels::Rectified takes_rectified() const { return {}; }
+  virtual normnet_impl::Rectified takes_rectified() const { return {}; }
 
   /// schedule_backward() together with those of these ReLUs, some of takes_rectified(). y then holds the output of one behind.
   virtual void schedule_backward_rectified(const Batch<T>& x, const Batch<T>& y, const Batch<T>& dy, Batch<T>* dx,
-                                           BlockSchedule& schedule, kernels::Rectified) {
+                                           BlockSchedule& schedule, normnet_impl::Rectified) {
     schedule_backward(x, y, dy, dx, schedule);
   }
 
@@ -103,10 +103,10 @@ class BlockLayer : public Layer<T> {
   }
 
  protected:
-  const kernels::Prologue<T>& prologue() const { return prologue_; }
+  const normnet_impl::Prologue<T>& prologue() const { return prologue_; }
 
  private:
-  kernels::Prologue<T> prologue_;
+  normnet_impl::Prologue<T> prologue_;
 };
 
 }  // namespace normnet::inline NORMNET_ABI

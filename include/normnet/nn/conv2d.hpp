@@ -59,7 +59,7 @@ class Conv2d final : public BlockLayer<T> {
 
   /// Another algorithm from the next pass on. Throws Error when it cannot compute this convolution.
   void set_algorithm(ConvAlgorithm algorithm) {
-    if (algorithm == ConvAlgorithm::winograd && !kernels::winograd_applies(conv_)) {
+    if (algorithm == ConvAlgorithm::winograd && !normnet_impl::winograd_applies(conv_)) {
       fail(this->label(), ": expected a 3x3 kernel, stride 1 and dilation 1 for ConvAlgorithm::winograd, got a kernel of ",
            conv_.kernel, ", stride ", conv_.stride, ", dilation ", conv_.dilation);
     }
@@ -93,26 +93,28 @@ class Conv2d final : public BlockLayer<T> {
   bool takes_prologue(const Shape& input) const override {
     const auto takes = [&](ConvPass pass) {
       const ConvAlgorithm chosen = algorithm(input, pass);
-      return chosen == ConvAlgorithm::winograd || (chosen == ConvAlgorithm::direct && kernels::conv_direct_takes_prologue(conv_));
+      return chosen == ConvAlgorithm::winograd ||
+             (chosen == ConvAlgorithm::direct && normnet_impl::conv_direct_takes_prologue(conv_));
     };
     return takes(ConvPass::forward) && takes(ConvPass::weight_gradient);
   }
 
   void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule,
-                             kernels::Pointwise<T> after) override {
+                             normnet_impl::Pointwise<T> after) override {
     const T* weight = weight_.value.data();
     const T* bias = options_.bias ? bias_.value.data() : nullptr;
     switch (algorithm(x.shape(), ConvPass::forward)) {
       case ConvAlgorithm::winograd:
-        return schedule_winograd(kernels::winograd_forward(conv_, {y.height(), y.width()}, weight, bias, after, this->prologue()),
-                                 x, y, schedule);
+        return schedule_winograd(
+            normnet_impl::winograd_forward(conv_, {y.height(), y.width()}, weight, bias, after, this->prologue()), x, y,
+            schedule);
       case ConvAlgorithm::im2col:
-        return schedule.then([&, weight, bias] { kernels::conv_im2col_forward(conv_, x, weight, bias, y); });
+        return schedule.then([&, weight, bias] { normnet_impl::conv_im2col_forward(conv_, x, weight, bias, y); });
       default:
-        if (kernels::row_correlation_applies(conv_)) {
-          return schedule.each_part(kernels::conv_rows_forward(conv_, {y.height(), y.width()}, weight, bias, after), x, y);
+        if (normnet_impl::row_correlation_applies(conv_)) {
+          return schedule.each_part(normnet_impl::conv_rows_forward(conv_, {y.height(), y.width()}, weight, bias, after), x, y);
         }
-        return schedule.each_part(kernels::conv_direct_forward(conv_, x, weight, bias, y, after, this->prologue()), x, y);
+        return schedule.each_part(normnet_impl::conv_direct_forward(conv_, x, weight, bias, y, after, this->prologue()), x, y);
     }
   }
 
@@ -137,9 +139,11 @@ class Conv2d final : public BlockLayer<T> {
     schedule.then([&] {
       T* const dweight = weight_.grad.data();
       switch (weight_gradient_algorithm(x.shape())) {
-        case ConvAlgorithm::winograd: kernels::WinogradWeightGradient<T>(conv_, x, dy, this->prologue()).add_to(dweight); break;
-        case ConvAlgorithm::im2col: kernels::conv_im2col_weight_gradient(conv_, x, dy, dweight); break;
-        default: kernels::conv_direct_weight_gradient(conv_, x, dy, dweight, this->prologue());
+        case ConvAlgorithm::winograd:
+          normnet_impl::WinogradWeightGradient<T>(conv_, x, dy, this->prologue()).add_to(dweight);
+          break;
+        case ConvAlgorithm::im2col: normnet_impl::conv_im2col_weight_gradient(conv_, x, dy, dweight); break;
+        default: normnet_impl::conv_direct_weight_gradient(conv_, x, dy, dweight, this->prologue());
       }
     });
     if (dx != nullptr) schedule_input_gradient(x, dy, *dx, schedule);
@@ -148,7 +152,7 @@ class Conv2d final : public BlockLayer<T> {
   Keeps keeps_for_backward() const override { return Keeps::input; }
   Halo input_halo() const override { return {conv_.padding.height, conv_.padding.width}; }
   /// The same for every algorithm, so that a model's plan outlasts set_algorithm().
-  Halo gradient_halo() const override { return kernels::conv_gradient_halo(conv_); }
+  Halo gradient_halo() const override { return normnet_impl::conv_gradient_halo(conv_); }
   bool reads_input_border(const Shape& input) const override {
     return algorithm(input, ConvPass::forward) != ConvAlgorithm::winograd;
   }
@@ -164,7 +168,7 @@ class Conv2d final : public BlockLayer<T> {
   void reset_parameters(const Random& random) override {
     kaiming_uniform(weight_.value, random.fork(0));
     const double bound = 1 / std::sqrt(fans(weight_.value.shape()).in);
-    uniform(bias_.value, -bound, bound, random.fork(1));
+    fill_uniform(bias_.value, -bound, bound, random.fork(1));
   }
 
   std::int64_t multiply_adds(const Shape& input) const override {
@@ -193,24 +197,25 @@ class Conv2d final : public BlockLayer<T> {
     return {o.in_channels, o.out_channels, o.kernel_size, o.stride, o.padding, o.dilation, o.groups};
   }
 
-  using ConvPass = kernels::ConvPass;
+  using ConvPass = normnet_impl::ConvPass;
 
   ConvAlgorithm algorithm(const Shape& input, ConvPass pass) const {
     if (options_.algorithm != ConvAlgorithm::automatic) return options_.algorithm;
-    return kernels::fastest_algorithm<T>(conv_, {input[2], input[3]}, pass);
+    return normnet_impl::fastest_algorithm<T>(conv_, {input[2], input[3]}, pass);
   }
 
   // With a prologue the one that takes_prologue() was asked about, although there may be another by now.
   ConvAlgorithm weight_gradient_algorithm(const Shape& input) const {
     if (this->prologue().empty()) return algorithm(input, ConvPass::weight_gradient);
-    return kernels::winograd_applies(conv_) ? ConvAlgorithm::winograd : ConvAlgorithm::direct;
+    return normnet_impl::winograd_applies(conv_) ? ConvAlgorithm::winograd : ConvAlgorithm::direct;
   }
 
-  static void schedule_winograd(kernels::WinogradProblem<T> problem, const Batch<T>& x, Batch<T>& y, BlockSchedule& schedule) {
-    if (kernels::winograd_takes_batch(problem, x.blocks())) {
-      schedule.then([&x, &y, problem = std::move(problem)] { kernels::WinogradBatch<T>(problem, x, y).run(); });
+  static void schedule_winograd(normnet_impl::WinogradProblem<T> problem, const Batch<T>& x, Batch<T>& y,
+                                BlockSchedule& schedule) {
+    if (normnet_impl::winograd_takes_batch(problem, x.blocks())) {
+      schedule.then([&x, &y, problem = std::move(problem)] { normnet_impl::WinogradBatch<T>(problem, x, y).run(); });
     } else {
-      schedule.each_part(kernels::WinogradCorrelation<T>(std::move(problem)), x, y);
+      schedule.each_part(normnet_impl::WinogradCorrelation<T>(std::move(problem)), x, y);
     }
   }
 
@@ -218,22 +223,23 @@ class Conv2d final : public BlockLayer<T> {
     const T* weight = weight_.value.data();
     switch (algorithm(x.shape(), ConvPass::input_gradient)) {
       case ConvAlgorithm::winograd:
-        return schedule_winograd(kernels::winograd_input_gradient(conv_, {dx.height(), dx.width()}, weight), dy, dx, schedule);
+        return schedule_winograd(normnet_impl::winograd_input_gradient(conv_, {dx.height(), dx.width()}, weight), dy, dx,
+                                 schedule);
       case ConvAlgorithm::im2col:
-        return schedule.then([&, weight] { kernels::conv_im2col_input_gradient(conv_, dy, weight, dx); });
+        return schedule.then([&, weight] { normnet_impl::conv_im2col_input_gradient(conv_, dy, weight, dx); });
       default:
-        if (kernels::row_correlation_applies(conv_)) {
-          return schedule.each_part(kernels::conv_rows_input_gradient(conv_, {dx.height(), dx.width()}, weight), dy, dx);
+        if (normnet_impl::row_correlation_applies(conv_)) {
+          return schedule.each_part(normnet_impl::conv_rows_input_gradient(conv_, {dx.height(), dx.width()}, weight), dy, dx);
         }
-        kernels::conv_direct_input_gradient(conv_, dy, weight, dx,
-                                            [&](kernels::Correlation<T> phase) { schedule.each_part(std::move(phase), dy, dx); });
+        normnet_impl::conv_direct_input_gradient(
+            conv_, dy, weight, dx, [&](normnet_impl::Correlation<T> phase) { schedule.each_part(std::move(phase), dy, dx); });
     }
   }
 
   Options options_;
   ConvGeometry conv_;
   Parameter<T> weight_, bias_;
-  kernels::ChannelSums<T> bias_sums_;  // of dy
+  normnet_impl::ChannelSums<T> bias_sums_;  // of dy
 };
 
 }  // namespace normnet::inline NORMNET_ABI

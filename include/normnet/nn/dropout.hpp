@@ -42,7 +42,7 @@ class Dropout final : public BlockLayer<T> {
     schedule_apply(x, y, schedule);
   }
 
-  bool append_to(kernels::Pointwise<T>&, const Mode& mode) override {
+  bool append_to(normnet_impl::Pointwise<T>&, const Mode& mode) override {
     if (mode.training && p_ > 0) return false;
     dropping_ = false;
     return true;
@@ -62,8 +62,8 @@ class Dropout final : public BlockLayer<T> {
     schedule.each_share(channels, parts, elements / std::max<Index>(1, parts) * 2,
                         [&, random, threshold, elements, parts](Index block, Index part) {
                           const Index first = part * elements / parts, last = (part + 1) * elements / parts;
-                          kernels::draw_keep_bits(random, static_cast<std::uint32_t>(block * Batch<T>::lanes), first, last,
-                                                  threshold, keep_.data() + block * elements + first);
+                          normnet_impl::draw_keep_bits(random, static_cast<std::uint32_t>(block * Batch<T>::lanes), first, last,
+                                                       threshold, keep_.data() + block * elements + first);
                         });
   }
 
@@ -73,18 +73,18 @@ class Dropout final : public BlockLayer<T> {
       if (!dropping_) return to.copy_channel_from(from, block, c);
       const Pack<T> scale(p_ < 1 ? static_cast<T>(1 / (1 - p_)) : T(0));
       const auto* keep = keep_.data() + (block * from.channels() + c) * from.plane();
-      const auto [rows, width] = kernels::plane_rows(from, to);
+      const auto [rows, width] = normnet_impl::plane_rows(from, to);
       for (Index row = 0; row < rows; ++row, keep += width) {
         const Pack<T>* in = from.row(block, c, row);
         Pack<T>* out = to.row(block, c, row);
-        for (Index i = 0; i < width; ++i) out[i] = kernels::keep_where(in[i] * scale, keep[i]);
+        for (Index i = 0; i < width; ++i) out[i] = normnet_impl::keep_where(in[i] * scale, keep[i]);
       }
     });
   }
 
   double p_;
   bool dropping_ = false;
-  AlignedArray<kernels::KeepBits> keep_;  // of each block, channel and pixel
+  AlignedArray<normnet_impl::KeepBits> keep_;  // of each block, channel and pixel
 };
 
 }  // namespace normnet::inline NORMNET_ABI

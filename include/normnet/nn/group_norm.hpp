@@ -54,12 +54,12 @@ class GroupNorm final : public NormalizationLayer<T> {
   }
 
   void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule,
-                             kernels::Pointwise<T> after) override {
+                             normnet_impl::Pointwise<T> after) override {
     moments_.reset(x.blocks() * options_.groups);
     schedule.each_share(options_.channels, options_.groups, 3 * region(0, x).pixels(x.width()),
                         [&, after](Index block, Index group) {
-                          const kernels::Region channels = region(group, x);
-                          moments_of(block, group) = kernels::moments_per_image(x, block, channels, options_.eps);
+                          const normnet_impl::Region channels = region(group, x);
+                          moments_of(block, group) = normnet_impl::moments_per_image(x, block, channels, options_.eps);
                           for (Index c = channels.first_channel; c < channels.last_channel; ++c) {
                             after.of_channel(c).apply_behind(line_of(block, group, c), x, y, block, c);
                           }
@@ -73,31 +73,31 @@ class GroupNorm final : public NormalizationLayer<T> {
   ///
   /// Derivation: docs/derivations.md.
   void schedule_backward_rectified(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule,
-                                   kernels::Rectified rectified) override {
+                                   normnet_impl::Rectified rectified) override {
     sums_.reset(x.blocks() * options_.channels);
-    schedule.each_share(options_.channels, options_.groups, 4 * region(0, x).pixels(x.width()),
-                        [&, dx, rectified](Index block, Index group) {
-                          const kernels::Region channels = region(group, x);
-                          const kernels::Moments<T> moments = moments_of(block, group);
-                          const auto of_output = [&](Index c) {
-                            return kernels::LineOutputGradient<T>{line_of(block, group, c), rectified.output};
-                          };
-                          kernels::GradientSums<T> of_group;
-                          for (Index c = channels.first_channel; c < channels.last_channel; ++c) {
-                            const auto sums = kernels::gradient_sums(x, dy, block, c, moments, of_output(c));
-                            const double weight = static_cast<double>(weight_.value.data()[c]);
-                            of_group.dy.add(sums.dy, weight);
-                            of_group.dy_xhat.add(sums.dy_xhat, weight);
-                            sums_of(block, c) = {sums.dy.total(x.images_in(block)), sums.dy_xhat.total(x.images_in(block))};
-                          }
-                          if (dx == nullptr) return;
-                          const double count = static_cast<double>(channels.pixels(x.width()));
-                          const Pack<T> mean_g = of_group.dy.mean(count), mean_g_xhat = of_group.dy_xhat.mean(count);
-                          for (Index c = channels.first_channel; c < channels.last_channel; ++c) {
-                            const kernels::NormalizingGradient<T> line(moments, weight_.value.data()[c], mean_g, mean_g_xhat);
-                            line.apply(x, dy, *dx, block, c, of_output(c), rectified.input);
-                          }
-                        });
+    schedule.each_share(
+        options_.channels, options_.groups, 4 * region(0, x).pixels(x.width()), [&, dx, rectified](Index block, Index group) {
+          const normnet_impl::Region channels = region(group, x);
+          const normnet_impl::Moments<T> moments = moments_of(block, group);
+          const auto of_output = [&](Index c) {
+            return normnet_impl::LineOutputGradient<T>{line_of(block, group, c), rectified.output};
+          };
+          normnet_impl::GradientSums<T> of_group;
+          for (Index c = channels.first_channel; c < channels.last_channel; ++c) {
+            const auto sums = normnet_impl::gradient_sums(x, dy, block, c, moments, of_output(c));
+            const double weight = static_cast<double>(weight_.value.data()[c]);
+            of_group.dy.add(sums.dy, weight);
+            of_group.dy_xhat.add(sums.dy_xhat, weight);
+            sums_of(block, c) = {sums.dy.total(x.images_in(block)), sums.dy_xhat.total(x.images_in(block))};
+          }
+          if (dx == nullptr) return;
+          const double count = static_cast<double>(channels.pixels(x.width()));
+          const Pack<T> mean_g = of_group.dy.mean(count), mean_g_xhat = of_group.dy_xhat.mean(count);
+          for (Index c = channels.first_channel; c < channels.last_channel; ++c) {
+            const normnet_impl::NormalizingGradient<T> line(moments, weight_.value.data()[c], mean_g, mean_g_xhat);
+            line.apply(x, dy, *dx, block, c, of_output(c), rectified.input);
+          }
+        });
     if (!options_.affine) return;
     schedule.at_end([&] {
       for (Index c = 0; c < options_.channels; ++c) {
@@ -130,20 +130,20 @@ class GroupNorm final : public NormalizationLayer<T> {
     double dy = 0, dy_xhat = 0;
   };
 
-  kernels::Region region(Index group, const Batch<T>& x) const {
+  normnet_impl::Region region(Index group, const Batch<T>& x) const {
     const Index size = options_.channels / options_.groups;
     return {group * size, (group + 1) * size, 0, x.height()};
   }
-  kernels::Moments<T>& moments_of(Index block, Index group) { return moments_[block * options_.groups + group]; }
-  kernels::NormalizingLine<T> line_of(Index block, Index group, Index c) {
+  normnet_impl::Moments<T>& moments_of(Index block, Index group) { return moments_[block * options_.groups + group]; }
+  normnet_impl::NormalizingLine<T> line_of(Index block, Index group, Index c) {
     return {moments_of(block, group), weight_.value.data()[c], bias_.value.data()[c]};
   }
   Sums& sums_of(Index block, Index c) { return sums_[block * options_.channels + c]; }
 
   Options options_;
   Parameter<T> weight_, bias_;
-  AlignedArray<kernels::Moments<T>> moments_;  // of each block and group
-  AlignedArray<Sums> sums_;                    // of each block and channel
+  AlignedArray<normnet_impl::Moments<T>> moments_;  // of each block and group
+  AlignedArray<Sums> sums_;                         // of each block and channel
 };
 
 }  // namespace normnet::inline NORMNET_ABI

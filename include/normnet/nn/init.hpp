@@ -26,7 +26,7 @@ inline Fans fans(const Shape& weight) {
 
 /// Uniform in [low, high).
 template <class T>
-void uniform(Tensor<T>& tensor, double low, double high, const Random& random) {
+void fill_uniform(Tensor<T>& tensor, double low, double high, const Random& random) {
   for (Index i = 0; i < tensor.size(); ++i) {
     tensor.data()[i] = static_cast<T>(random.uniform(static_cast<std::uint64_t>(i), low, high));
   }
@@ -34,7 +34,7 @@ void uniform(Tensor<T>& tensor, double low, double high, const Random& random) {
 
 /// Normal with the given mean and standard deviation.
 template <class T>
-void normal(Tensor<T>& tensor, double mean, double std, const Random& random) {
+void fill_normal(Tensor<T>& tensor, double mean, double std, const Random& random) {
   for (Index i = 0; i < tensor.size(); ++i) {
     tensor.data()[i] = static_cast<T>(mean + std * random.normal(static_cast<std::uint64_t>(i)));
   }
@@ -48,13 +48,13 @@ inline double leaky_relu_gain(double a) { return std::sqrt(2 / (1 + a * a)); }
 template <class T>
 void kaiming_uniform(Tensor<T>& weight, const Random& random, double a = std::sqrt(5.0)) {
   const double bound = leaky_relu_gain(a) * std::sqrt(3 / fans(weight.shape()).in);
-  uniform(weight, -bound, bound, random);
+  fill_uniform(weight, -bound, bound, random);
 }
 
 /// Normal with standard deviation gain / sqrt(fan_in).
 template <class T>
 void kaiming_normal(Tensor<T>& weight, const Random& random, double a = 0) {
-  normal(weight, 0, leaky_relu_gain(a) / std::sqrt(fans(weight.shape()).in), random);
+  fill_normal(weight, 0, leaky_relu_gain(a) / std::sqrt(fans(weight.shape()).in), random);
 }
 
 /// Uniform in +-gain * sqrt(6 / (fan_in + fan_out)): Glorot and Bengio, "Understanding the difficulty of training deep
@@ -63,14 +63,14 @@ template <class T>
 void xavier_uniform(Tensor<T>& weight, const Random& random, double gain = 1) {
   const auto [in, out] = fans(weight.shape());
   const double bound = gain * std::sqrt(6 / (in + out));
-  uniform(weight, -bound, bound, random);
+  fill_uniform(weight, -bound, bound, random);
 }
 
 /// Normal with standard deviation gain * sqrt(2 / (fan_in + fan_out)).
 template <class T>
 void xavier_normal(Tensor<T>& weight, const Random& random, double gain = 1) {
   const auto [in, out] = fans(weight.shape());
-  normal(weight, 0, gain * std::sqrt(2 / (in + out)), random);
+  fill_normal(weight, 0, gain * std::sqrt(2 / (in + out)), random);
 }
 
 }  // namespace normnet

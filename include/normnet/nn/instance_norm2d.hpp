@@ -114,7 +114,7 @@ class InstanceNorm2d final : public BlockLayer<T> {
     parallel_for(options_.channels, x.blocks() * x.plane(), [&](Index c) {
       double mean = 0, variance = 0;
       for (Index block = 0; block < x.blocks(); ++block) {
-        const auto statistics = kernels::statistics_per_image(x, block, {c, c + 1, 0, x.height()});
+        const auto statistics = normnet_impl::statistics_per_image(x, block, {c, c + 1, 0, x.height()});
         for (std::size_t image = 0; image < static_cast<std::size_t>(x.images_in(block)); ++image) {
           mean += statistics[image].mean;
           variance += statistics[image].variance * pixels / (pixels - 1);

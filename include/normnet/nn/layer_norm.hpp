@@ -58,12 +58,12 @@ class LayerNorm final : public NormalizationLayer<T> {
   }
 
   void schedule_forward_then(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule,
-                             kernels::Pointwise<T> pointwise) override {
+                             normnet_impl::Pointwise<T> pointwise) override {
     moments_.reset(x.blocks() * regions_in(x));
     const Index cost = 3 * region(0, x).pixels(x.width());
     schedule.each_share(x.channels(), regions_in(x), cost, [&, pointwise = std::move(pointwise)](Index block, Index r) {
-      const kernels::Region rows = region(r, x);
-      const auto moments = moments_of(x, block, r) = kernels::moments_per_image(x, block, rows, options_.eps);
+      const normnet_impl::Region rows = region(r, x);
+      const auto moments = moments_of(x, block, r) = normnet_impl::moments_per_image(x, block, rows, options_.eps);
       rows.for_each_row([&](Index c, Index row) {
         const Pack<T>* source = x.row(block, c, row);
         Pack<T>* target = y.row(block, c, row);
@@ -88,23 +88,23 @@ class LayerNorm final : public NormalizationLayer<T> {
   ///     dweight = sum of dy * xhat,   dbias = sum of dy          over everything but the normalized extents
   ///
   /// Derivation: docs/derivations.md.
-  kernels::Rectified takes_rectified() const override { return {.input = true}; }
+  normnet_impl::Rectified takes_rectified() const override { return {.input = true}; }
 
   void schedule_backward_rectified(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule,
-                                   kernels::Rectified rectified) override {
+                                   normnet_impl::Rectified rectified) override {
     if (options_.elementwise_affine) schedule_parameter_gradients(x, dy, schedule);
     if (dx == nullptr) return;
     const Index cost = 6 * region(0, x).pixels(x.width());
     schedule.each_share(x.channels(), regions_in(x), cost, [&, dx, rectified](Index block, Index r) {
-      const kernels::Region rows = region(r, x);
-      const kernels::Moments<T> moments = moments_of(x, block, r);
+      const normnet_impl::Region rows = region(r, x);
+      const normnet_impl::Moments<T> moments = moments_of(x, block, r);
       const auto gradient_of_row = [&](Index c, Index row) {
         const T* weight = options_.elementwise_affine ? weight_.value.data() + affine_offset(x, rows, c, row) : nullptr;
         return [weight, gradient = dy.row(block, c, row)](Index i) {
           return weight == nullptr ? gradient[i] : gradient[i] * Pack<T>(weight[i]);
         };
       };
-      kernels::PixelSums<T, 2> sums;
+      normnet_impl::PixelSums<T, 2> sums;
       rows.for_each_row([&](Index c, Index row) {
         const Pack<T>* source = x.row(block, c, row);
         const auto g = gradient_of_row(c, row);
@@ -123,7 +123,7 @@ class LayerNorm final : public NormalizationLayer<T> {
         const auto g = gradient_of_row(c, row);
         for (Index i = 0; i < x.width(); ++i) {
           const Pack<T> result = moments.rstd * ((g(i) - mean_g) - moments.normalized(source[i]) * mean_g_xhat);
-          target[i] = rectified.input ? kernels::relu_gradient(source[i], result) : result;
+          target[i] = rectified.input ? normnet_impl::relu_gradient(source[i], result) : result;
         }
       });
     });
@@ -146,20 +146,20 @@ class LayerNorm final : public NormalizationLayer<T> {
 
   Index regions_in(const Batch<T>& x) const { return (spans_channels(x) ? 1 : x.channels()) * (spans_rows(x) ? 1 : x.height()); }
 
-  kernels::Region region(Index r, const Batch<T>& x) const {
+  normnet_impl::Region region(Index r, const Batch<T>& x) const {
     if (spans_channels(x)) return {0, x.channels(), 0, x.height()};
     if (spans_rows(x)) return {r, r + 1, 0, x.height()};
     return {r / x.height(), r / x.height() + 1, r % x.height(), r % x.height() + 1};
   }
 
   // Where the weights of a row of the region begin.
-  Index affine_offset(const Batch<T>& x, const kernels::Region& rows, Index c, Index row) const {
+  Index affine_offset(const Batch<T>& x, const normnet_impl::Region& rows, Index c, Index row) const {
     return ((c - rows.first_channel) * (rows.last_row - rows.first_row) + row - rows.first_row) * x.width();
   }
 
   // Each block has its own sum for each weight, over its regions and then its lanes; those of the blocks are added in their order.
   void schedule_parameter_gradients(const Batch<T>& x, const Batch<T>& dy, BlockSchedule& schedule) {
-    const kernels::Region first = region(0, x);
+    const normnet_impl::Region first = region(0, x);
     const Index channels = first.last_channel - first.first_channel;
     sums_.reset(x.blocks() * weight_.value.size());
     schedule.each_share(x.channels(), channels, 4 * x.channels() / channels * x.plane(), [&](Index block, Index c) {
@@ -169,7 +169,7 @@ class LayerNorm final : public NormalizationLayer<T> {
         for (Index i = 0; i < x.width(); ++i, ++sums) {
           Pack<T> of_dy(T(0)), of_dy_xhat(T(0));
           for (Index r = 0; r < regions; ++r) {
-            const kernels::Region of_r = region(r, x);
+            const normnet_impl::Region of_r = region(r, x);
             const Pack<T> gradient = dy.row(block, of_r.first_channel + c, of_r.first_row + row)[i];
             of_dy += gradient;
             of_dy_xhat +=
@@ -193,7 +193,7 @@ class LayerNorm final : public NormalizationLayer<T> {
     });
   }
 
-  kernels::Moments<T>& moments_of(const Batch<T>& x, Index block, Index r) { return moments_[block * regions_in(x) + r]; }
+  normnet_impl::Moments<T>& moments_of(const Batch<T>& x, Index block, Index r) { return moments_[block * regions_in(x) + r]; }
 
   // Sums over the images and regions of a block.
   struct Sums {
@@ -202,8 +202,8 @@ class LayerNorm final : public NormalizationLayer<T> {
 
   Options options_;
   Parameter<T> weight_, bias_;
-  AlignedArray<kernels::Moments<T>> moments_;  // of each block and region
-  AlignedArray<Sums> sums_;                    // of each block and weight
+  AlignedArray<normnet_impl::Moments<T>> moments_;  // of each block and region
+  AlignedArray<Sums> sums_;                         // of each block and weight
 };
 
 }  // namespace normnet::inline NORMNET_ABI

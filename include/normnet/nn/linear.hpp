@@ -57,7 +57,7 @@ class Linear final : public BlockLayer<T> {
   // A feature is a channel of one pixel, so all passes are those of a 1x1 convolution.
   void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode&, BlockSchedule& schedule) override {
     const T* bias = options_.bias ? bias_.value.data() : nullptr;
-    schedule.each_part(kernels::conv_direct_forward(conv_, x, weight_.value.data(), bias, y), x, y);
+    schedule.each_part(normnet_impl::conv_direct_forward(conv_, x, weight_.value.data(), bias, y), x, y);
   }
 
   ///     dx[n, i] = sum over o of weight[o, i] * dy[n, o]
@@ -67,12 +67,13 @@ class Linear final : public BlockLayer<T> {
   void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
     if (options_.bias) bias_sums_.schedule(dy, schedule);
     schedule.then([&] {
-      kernels::conv_direct_weight_gradient(conv_, x, dy, weight_.grad.data());
+      normnet_impl::conv_direct_weight_gradient(conv_, x, dy, weight_.grad.data());
       if (options_.bias) bias_sums_.add_to(bias_.grad.data());
     });
     if (dx != nullptr) {
-      kernels::conv_direct_input_gradient(conv_, dy, weight_.value.data(), *dx,
-                                          [&](kernels::Correlation<T> phase) { schedule.each_part(std::move(phase), dy, *dx); });
+      normnet_impl::conv_direct_input_gradient(conv_, dy, weight_.value.data(), *dx, [&](normnet_impl::Correlation<T> phase) {
+        schedule.each_part(std::move(phase), dy, *dx);
+      });
     }
   }
 
@@ -86,7 +87,7 @@ class Linear final : public BlockLayer<T> {
   void reset_parameters(const Random& random) override {
     kaiming_uniform(weight_.value, random.fork(0));
     const double bound = 1 / std::sqrt(static_cast<double>(options_.in_features));
-    uniform(bias_.value, -bound, bound, random.fork(1));
+    fill_uniform(bias_.value, -bound, bound, random.fork(1));
   }
 
   std::int64_t multiply_adds(const Shape& input) const override { return input[0] * conv_.multiply_adds({1, 1}); }
@@ -95,7 +96,7 @@ class Linear final : public BlockLayer<T> {
   Options options_;
   ConvGeometry conv_;
   Parameter<T> weight_, bias_;
-  kernels::ChannelSums<T> bias_sums_;  // of dy
+  normnet_impl::ChannelSums<T> bias_sums_;  // of dy
 };
 
 }  // namespace normnet::inline NORMNET_ABI

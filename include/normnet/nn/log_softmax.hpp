@@ -29,7 +29,7 @@ class LogSoftmax final : public BlockLayer<T> {
         Pack<T> greatest = in[0];
         for (Index c = 1; c < x.channels(); ++c) greatest = max(greatest, in[c * x.channel_stride()]);
         const Pack<T> log_total =
-            log(kernels::accurate_sum<T>(x.channels(), [&](Index c) { return exp(in[c * x.channel_stride()] - greatest); }));
+            log(normnet_impl::accurate_sum<T>(x.channels(), [&](Index c) { return exp(in[c * x.channel_stride()] - greatest); }));
         for (Index c = 0; c < x.channels(); ++c) out[c * y.channel_stride()] = in[c * x.channel_stride()] - greatest - log_total;
       }
     });
@@ -41,7 +41,8 @@ class LogSoftmax final : public BlockLayer<T> {
       const Pack<T>*value = y.row(block, 0, row), *gradient = dy.row(block, 0, row);
       Pack<T>* out = dx->row(block, 0, row);
       for (Index i = 0; i < y.width(); ++i, ++value, ++gradient, ++out) {
-        const Pack<T> total = kernels::accurate_sum<T>(y.channels(), [&](Index c) { return gradient[c * dy.channel_stride()]; });
+        const Pack<T> total =
+            normnet_impl::accurate_sum<T>(y.channels(), [&](Index c) { return gradient[c * dy.channel_stride()]; });
         for (Index c = 0; c < y.channels(); ++c) {
           out[c * dx->channel_stride()] = gradient[c * dy.channel_stride()] - exp(value[c * y.channel_stride()]) * total;
         }

@@ -102,7 +102,7 @@ class MaxPool2d final : public BlockLayer<T> {
  private:
   // Where a window of 2x2 has its greatest value, in each lane: in the lower row, in the right column.
   struct Place {
-    kernels::LaneBits below, right;
+    normnet_impl::LaneBits below, right;
   };
 
   // Windows of 2x2 side by side, all of them whole.
@@ -115,7 +115,7 @@ class MaxPool2d final : public BlockLayer<T> {
     if (mode.gradient) places_.reset(y.blocks() * y.channels() * y.plane());
     schedule.each_channel(x.channels(), x.plane(), [&, keeps = mode.gradient](Index block, Index c) {
       const bool through = !this->prologue().empty();
-      const kernels::NormalizingLine<T> line = through ? this->prologue().lines[c] : kernels::NormalizingLine<T>();
+      const normnet_impl::NormalizingLine<T> line = through ? this->prologue().lines[c] : normnet_impl::NormalizingLine<T>();
       const Pack<T> least = this->prologue().least();
       for (Index i = 0; i < y.height(); ++i) {
         const Pack<T>*in = x.row(block, c, 2 * i), *in_below = in + x.row_stride();
@@ -132,8 +132,8 @@ class MaxPool2d final : public BlockLayer<T> {
           if (place == nullptr) continue;
           const unsigned below = other_is_greater(top, out[j]), right_of_top = other_is_greater(window[0], top),
                          right_of_bottom = other_is_greater(window[2], bottom);
-          place[j] = {static_cast<kernels::LaneBits>(below),
-                      static_cast<kernels::LaneBits>((below & right_of_bottom) | (~below & right_of_top))};
+          place[j] = {static_cast<normnet_impl::LaneBits>(below),
+                      static_cast<normnet_impl::LaneBits>((below & right_of_bottom) | (~below & right_of_top))};
         }
       }
     });
@@ -147,7 +147,9 @@ class MaxPool2d final : public BlockLayer<T> {
       Pack<T>*out = dx.row(block, c, 2 * i), *out_below = out + dx.row_stride();
       for (Index j = 0; j < dy.width(); ++j) {
         const unsigned below = place[j].below, right = place[j].right;
-        const auto where = [&](unsigned bits) { return kernels::keep_where(gradient[j], static_cast<kernels::LaneBits>(bits)); };
+        const auto where = [&](unsigned bits) {
+          return normnet_impl::keep_where(gradient[j], static_cast<normnet_impl::LaneBits>(bits));
+        };
         out[2 * j] = where(~below & ~right);
         out[2 * j + 1] = where(~below & right);
         out_below[2 * j] = where(below & ~right);
@@ -165,7 +167,7 @@ class MaxPool2d final : public BlockLayer<T> {
 
   // The lanes in which greater(first, other) is the other.
   NORMNET_INLINE static unsigned other_is_greater(const Pack<T>& first, const Pack<T>& result) {
-    return kernels::lanes_where_equal(first, first) & ~unsigned{kernels::lanes_where_equal(first, result)};
+    return normnet_impl::lanes_where_equal(first, first) & ~unsigned{normnet_impl::lanes_where_equal(first, result)};
   }
 
   NORMNET_INLINE Pack<T> greatest(const Pack<T>* in, const PoolWindow& row, const PoolWindow& column, Index row_stride) const {

@@ -18,7 +18,7 @@ class NormalizationLayer : public BlockLayer<T> {
   }
 
   bool applies_pointwise(const Batch<T>&) const final { return true; }
-  kernels::Rectified takes_rectified() const override { return {.input = true, .output = true}; }
+  normnet_impl::Rectified takes_rectified() const override { return {.input = true, .output = true}; }
 
   Keeps keeps_for_backward() const final { return Keeps::input; }
   bool in_place() const final { return true; }

@@ -22,7 +22,7 @@ struct Places {
   };
 
   std::vector<std::size_t> slot;  // of each place
-  std::vector<Slot> slots;
+  std::vector<Slot> slot_table;
   /// The place that each layer reads: its own, unless it does the work of layers before it as it reads. Nobody writes the places
   /// between then, and they have no memory.
   std::vector<std::size_t> source;
@@ -44,9 +44,11 @@ struct Places {
 
   /// The feature map of a place, between those of the caller.
   const Batch<T>& at(std::size_t place, const Batch<T>& first, const Batch<T>& last) const {
-    return slot[place] == slot.front() ? first : slot[place] == slot.back() ? last : slots[slot[place]].storage;
+    return slot[place] == slot.front() ? first : slot[place] == slot.back() ? last : slot_table[slot[place]].storage;
   }
-  Batch<T>& writable(std::size_t place, Batch<T>& last) { return slot[place] == slot.back() ? last : slots[slot[place]].storage; }
+  Batch<T>& writable(std::size_t place, Batch<T>& last) {
+    return slot[place] == slot.back() ? last : slot_table[slot[place]].storage;
+  }
 
   /// Whether the layer before a place writes it.
   bool is_written(std::size_t place) const {
@@ -61,7 +63,7 @@ struct Places {
       share_memory(shapes);
     } else {
       for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
-        Slot& at = slots[slot[place]];
+        Slot& at = slot_table[slot[place]];
         if (is_callers(place)) continue;
         if (is_written(place)) {
           at.storage.reset(shapes[place], at.halo);
@@ -82,8 +84,8 @@ struct Places {
   void schedule_change(std::size_t place, bool again, bool reads_border, BlockSchedule& schedule) {
     if (!in_turn) return;
     if (again) schedule.separate();
-    if (!reads_border || is_callers(place) || slots[slot[place]].halo == Halo{}) return;
-    Batch<T>& batch = slots[slot[place]].storage;
+    if (!reads_border || is_callers(place) || slot_table[slot[place]].halo == Halo{}) return;
+    Batch<T>& batch = slot_table[slot[place]].storage;
     schedule.each_channel(batch.channels(), batch.channel_stride() - batch.plane(),
                           [&batch](Index block, Index c) { batch.clear_border(block, c); });
   }
@@ -91,7 +93,7 @@ struct Places {
   /// The memory of all places but the caller's.
   std::size_t bytes() const {
     std::size_t bytes = 0;
-    for (const Slot& at : slots) bytes += at.storage.bytes();
+    for (const Slot& at : slot_table) bytes += at.storage.bytes();
     for (const auto& packs : memory) bytes += packs.span().size_bytes();
     return bytes;
   }
@@ -101,7 +103,7 @@ struct Places {
     std::array<Index, 2> of_block{};
     for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
       Index& most = of_block[slot[place] % 2];
-      if (!is_callers(place)) most = std::max(most, Batch<T>::packs_of_block(shapes[place], slots[slot[place]].halo));
+      if (!is_callers(place)) most = std::max(most, Batch<T>::packs_of_block(shapes[place], slot_table[slot[place]].halo));
     }
     const Index blocks = (shapes.front()[0] + Batch<T>::lanes - 1) / Batch<T>::lanes;
     for (std::size_t i = 0; i < 2; ++i) {
@@ -110,7 +112,8 @@ struct Places {
     }
     for (std::size_t place = 1; place + 1 < shapes.size(); ++place) {
       const std::size_t s = slot[place];
-      if (!is_callers(place)) slots[s].storage.share(shapes[place], slots[s].halo, memory[s % 2].data(), of_block[s % 2]);
+      if (!is_callers(place))
+        slot_table[s].storage.share(shapes[place], slot_table[s].halo, memory[s % 2].data(), of_block[s % 2]);
     }
   }
 };

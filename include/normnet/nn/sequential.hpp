@@ -161,7 +161,7 @@ class Sequential final : public BlockLayer<T> {
       auto* const block_layer = block_layer_at(i);
       if (block_layer != nullptr && places.source[i] == i) block_layer->set_prologue({});
       if (const std::size_t reader = places.reader_of(i); reader != i) {
-        kernels::Prologue<T> prologue = block_layer->schedule_prologue(in, of_layer, schedule);
+        normnet_impl::Prologue<T> prologue = block_layer->schedule_prologue(in, of_layer, schedule);
         prologue.relu = reader == i + 2;
         block_layer_at(reader)->set_prologue(prologue);
         i = reader - 1;
@@ -169,7 +169,7 @@ class Sequential final : public BlockLayer<T> {
       }
       if (block_layer != nullptr && watcher_ == nullptr && block_layer->applies_pointwise(in)) {
         // Layers that would overwrite its output at once, value by value, are computed with it.
-        kernels::Pointwise<T> after;
+        normnet_impl::Pointwise<T> after;
         while (i + 1 < layers_.size() && places.slot[i + 1] == places.slot[i + 2]) {
           auto* const next = block_layer_at(i + 1);
           if (next == nullptr || !next->append_to(after, mode_of(i + 1))) break;
@@ -203,7 +203,7 @@ class Sequential final : public BlockLayer<T> {
     }
     const auto& slot = gradients_.slot;
     const auto writable = [&](std::size_t place) -> Batch<T>& {
-      return slot[place] == slot.front() ? *dx : gradients_.slots[slot[place]].storage;
+      return slot[place] == slot.front() ? *dx : gradients_.slot_table[slot[place]].storage;
     };
     const auto is_left_to_neighbour = [&](std::size_t i) {
       return is_relu_in_place(i) && (watcher_ == nullptr || !kept_.is_written(i + 1));
@@ -211,7 +211,7 @@ class Sequential final : public BlockLayer<T> {
     bool changed_place = false;
     for (std::size_t i = layers_.size(); i-- > lowest;) {
       const Batch<T>& of_output = slot[i + 1] == slot.back() ? dy : writable(i + 1);
-      kernels::Rectified rectified;
+      normnet_impl::Rectified rectified;
       if (i > lowest && rectified_at(i - 1).output && is_left_to_neighbour(i)) {
         rectified.output = true;
         --i;
@@ -344,9 +344,9 @@ class Sequential final : public BlockLayer<T> {
     places.input = {0};
     places.slot = std::vector<std::size_t>(layers_.size() + 1);
     for (std::size_t i = 0; i < layers_.size(); ++i) places.slot[i + 1] = places.slot[i] + (shares(i) ? 0 : 1);
-    places.slots = std::vector<typename Places<T>::Slot>(places.slot.back() + 1);
+    places.slot_table = std::vector<typename Places<T>::Slot>(places.slot.back() + 1);
     for (std::size_t i = 0; i < layers_.size(); ++i) {
-      Halo& of_slot = places.slots[places.slot[i + reads]].halo;
+      Halo& of_slot = places.slot_table[places.slot[i + reads]].halo;
       of_slot = max(of_slot, ((*layers_[i]).*halo)());
     }
     return places;
@@ -356,8 +356,8 @@ class Sequential final : public BlockLayer<T> {
   BlockLayer<T>* block_layer_at(std::size_t i) const { return dynamic_cast<BlockLayer<T>*>(layers_[i].get()); }
 
   // The ReLUs whose backward passes a layer can do.
-  kernels::Rectified rectified_at(std::size_t i) const {
-    return block_layer_at(i) == nullptr ? kernels::Rectified{} : block_layer_at(i)->takes_rectified();
+  normnet_impl::Rectified rectified_at(std::size_t i) const {
+    return block_layer_at(i) == nullptr ? normnet_impl::Rectified{} : block_layer_at(i)->takes_rectified();
   }
 
   // Whether layer i is a ReLU that overwrites the gradient of its output, so that a neighbour may do its backward pass.
@@ -433,7 +433,7 @@ class Sequential final : public BlockLayer<T> {
   // needs a place.
   Batch<T>& unasked_gradient(std::size_t place) {
     const std::size_t first = gradients_.slot.front();
-    auto& [halo, gradient] = gradients_.slots[first];
+    auto& [halo, gradient] = gradients_.slot_table[first];
     if (place < gradients_.slot.size() && gradients_.slot[place] == first) gradient.reset(shapes_[place], halo);
     return gradient;
   }

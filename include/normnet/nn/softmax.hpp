@@ -28,7 +28,7 @@ class Softmax final : public BlockLayer<T> {
       for (Index i = 0; i < x.width(); ++i, ++in, ++out) {
         Pack<T> greatest = in[0];
         for (Index c = 1; c < x.channels(); ++c) greatest = max(greatest, in[c * x.channel_stride()]);
-        const Pack<T> total = kernels::accurate_sum<T>(
+        const Pack<T> total = normnet_impl::accurate_sum<T>(
             x.channels(), [&](Index c) { return out[c * y.channel_stride()] = exp(in[c * x.channel_stride()] - greatest); });
         for (Index c = 0; c < x.channels(); ++c) out[c * y.channel_stride()] = out[c * y.channel_stride()] / total;
       }
@@ -41,7 +41,7 @@ class Softmax final : public BlockLayer<T> {
       const Pack<T>*value = y.row(block, 0, row), *gradient = dy.row(block, 0, row);
       Pack<T>* out = dx->row(block, 0, row);
       for (Index i = 0; i < y.width(); ++i, ++value, ++gradient, ++out) {
-        const Pack<T> mean = kernels::accurate_sum<T>(
+        const Pack<T> mean = normnet_impl::accurate_sum<T>(
             y.channels(), [&](Index c) { return gradient[c * dy.channel_stride()] * value[c * y.channel_stride()]; });
         for (Index c = 0; c < y.channels(); ++c) {
           out[c * dx->channel_stride()] = value[c * y.channel_stride()] * (gradient[c * dy.channel_stride()] - mean);

@@ -7,9 +7,7 @@
 #include <cmath>
 #include <vector>
 
-namespace normnet::inline NORMNET_ABI {
-
-namespace grad_norm_detail {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 template <class T>
 double sum_of_squares(const Parameter<T>& parameter) {
@@ -18,19 +16,21 @@ double sum_of_squares(const Parameter<T>& parameter) {
   return sum;
 }
 
-}  // namespace grad_norm_detail
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI
+
+namespace normnet::inline NORMNET_ABI {
 
 /// The L2 norm of a parameter's gradient, computed in double.
 template <class T>
 double grad_norm(const Parameter<T>& parameter) {
-  return std::sqrt(grad_norm_detail::sum_of_squares(parameter));
+  return std::sqrt(normnet_impl::sum_of_squares(parameter));
 }
 
 /// The L2 norm of the gradients of all parameters, as if they were one vector; computed in double, 0 without parameters.
 template <class T>
 double grad_norm(const std::vector<NamedParameter<T>>& parameters) {
   double sum = 0;
-  for (const auto& [name, parameter] : parameters) sum += grad_norm_detail::sum_of_squares(*parameter);
+  for (const auto& [name, parameter] : parameters) sum += normnet_impl::sum_of_squares(*parameter);
   return std::sqrt(sum);
 }
 

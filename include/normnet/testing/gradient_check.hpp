@@ -69,7 +69,9 @@ struct GradientCheckResult {
 };
 
 // All that computes is a template, of the one type that is exact enough: a program that checks no gradient does not compile it.
-namespace testing {
+}  // namespace normnet::inline NORMNET_ABI
+
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// "(0, 2, 3, 1)" for a position in row-major order.
 inline std::string index_text(const Shape& shape, Index position) {
@@ -421,13 +423,15 @@ class LayerGradientCheck {
   GradientCheckResult result_;
 };
 
-}  // namespace testing
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI
+
+namespace normnet::inline NORMNET_ABI {
 
 inline std::string GradientCheckResult::message() const {
   std::string text = "gradient_check of " + subject + ":\n";
   for (const Gradient& gradient : gradients) {
     text += concat("  ", gradient.name, " ", gradient.shape, ": relative error ", gradient.error, " at ",
-                   testing::index_text(gradient.shape, gradient.worst), " (analytic ", gradient.analytic, ", numeric ",
+                   normnet_impl::index_text(gradient.shape, gradient.worst), " (analytic ", gradient.analytic, ", numeric ",
                    gradient.numeric, "), the greatest of ", gradient.compared, "\n");
   }
   for (const std::string& rule : broken_rules) text += "  broken rule: " + rule + "\n";
@@ -452,14 +456,14 @@ inline std::ostream& operator<<(std::ostream& out, const GradientCheckResult& re
 template <std::same_as<double> T>
 GradientCheckResult gradient_check(Layer<T>& layer, const Tensor<T>& x, const GradientCheckOptions& options = {}) {
   if (x.empty()) fail("gradient_check: expected an input with at least one element, got ", x.shape());
-  return testing::LayerGradientCheck(layer, x, options).run();
+  return normnet_impl::LayerGradientCheck(layer, x, options).run();
 }
 
 /// The same on a random input of the given shape that is away from zero, ties and multiples of 5 h: between -3 and 3 where an
 /// image has fewer than 600 elements.
 template <std::same_as<double> T>
 GradientCheckResult gradient_check(Layer<T>& layer, const Shape& shape, const GradientCheckOptions& options = {}) {
-  return gradient_check(layer, testing::kink_free_input<T>(shape, options.step, Random(options.seed).fork(3)), options);
+  return gradient_check(layer, normnet_impl::kink_free_input<T>(shape, options.step, Random(options.seed).fork(3)), options);
 }
 
 /// Checks a loss's backward pass on a prediction N x C or N x C x 1 x 1: the gradient against finite differences, zero in the
@@ -479,20 +483,20 @@ GradientCheckResult gradient_check(Loss<T>& loss, const Tensor<T>& prediction, s
     fail("gradient_check: expected a gradient ", prediction.shape(), " of ", loss.type(), ", got ", dx.shape());
   }
   bool lanes = true;
-  testing::for_each_pack(dx, [&](const Pack<T>& pack, int images, bool) {
+  normnet_impl::for_each_pack(dx, [&](const Pack<T>& pack, int images, bool) {
     for (int lane = images; lane < Batch<T>::lanes; ++lane) lanes = lanes && pack[lane] == 0;
   });
   if (!lanes) result.broken_rules.emplace_back("backward() leaves values other than zero in the padding lanes");
 
-  const auto shift = [&](Index i, double delta) { testing::set_element(x, i, prediction[i] + delta); };
+  const auto shift = [&](Index i, double delta) { normnet_impl::set_element(x, i, prediction[i] + delta); };
   result.gradients.push_back(
-      testing::compare_gradient("prediction", dx.to_tensor(), Tensor<T>({1}, 1.0), shift, outputs, options));
+      normnet_impl::compare_gradient("prediction", dx.to_tensor(), Tensor<T>({1}, 1.0), shift, outputs, options));
 
-  testing::fill_padding_lanes(x, 37);
-  if (testing::first_difference(outputs(), value) >= 0) {
+  normnet_impl::fill_padding_lanes(x, 37);
+  if (normnet_impl::first_difference(outputs(), value) >= 0) {
     result.broken_rules.emplace_back("the loss depends on the padding lanes of the prediction, or on the batch before");
   }
-  if (testing::first_difference(loss.backward().to_tensor(), dx.to_tensor()) >= 0) {
+  if (normnet_impl::first_difference(loss.backward().to_tensor(), dx.to_tensor()) >= 0) {
     result.broken_rules.emplace_back("the gradient depends on the padding lanes of the prediction, or on the batch before");
   }
   return result;
@@ -506,7 +510,7 @@ GradientCheckResult gradient_check(Loss<T>& loss, const Shape& shape, const Grad
   for (Index n = 0; n < shape[0]; ++n) {
     labels.push_back(static_cast<int>(random.fork(4).below(static_cast<std::uint64_t>(n), static_cast<std::uint64_t>(shape[1]))));
   }
-  return gradient_check(loss, testing::kink_free_input<T>(shape, options.step, random.fork(3)), labels, options);
+  return gradient_check(loss, normnet_impl::kink_free_input<T>(shape, options.step, random.fork(3)), labels, options);
 }
 
 }  // namespace normnet::inline NORMNET_ABI

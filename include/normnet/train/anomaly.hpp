@@ -49,7 +49,7 @@ struct Anomaly {
       at += concat(i > 0 ? ", " : "", of_parameter ? "" : names[i], place[i]);
     }
     return concat(what, pass == Pass::forward ? " in the forward pass, " : " in the backward pass, ",
-                  std::isnan(value) ? "nan" : exact(value), of_parameter ? " at (" : " at ", at, of_parameter ? ")" : "",
+                  std::isnan(value) ? "nan" : to_exact(value), of_parameter ? " at (" : " at ", at, of_parameter ? ")" : "",
                   cause.empty() ? "" : concat("; its ", cause, " was not finite before"));
   }
   friend std::ostream& operator<<(std::ostream& out, const Anomaly& anomaly) { return out << anomaly.to_string(); }
@@ -57,9 +57,7 @@ struct Anomaly {
 
 }  // namespace normnet
 
-namespace normnet::inline NORMNET_ABI {
-
-namespace anomaly_detail {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 template <class T>
 bool is_finite(const Tensor<T>& tensor) {
@@ -85,7 +83,9 @@ bool is_finite(const Batch<T>& batch, Index block) {
   return true;
 }
 
-}  // namespace anomaly_detail
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI
+
+namespace normnet::inline NORMNET_ABI {
 
 /// Watches a model as long as it lives, forward and backward, and remembers the first value that is not finite:
 ///
@@ -133,7 +133,7 @@ class AnomalyDetector final : public LayerWatcher<T> {
   void check(const Batch<T>& batch, Anomaly anomaly) {
     if (found_) return;
     for (Index block = 0; block < batch.blocks(); ++block) {
-      if (!anomaly_detail::is_finite(batch, block)) return find(batch, block, std::move(anomaly));
+      if (!normnet_impl::is_finite(batch, block)) return find(batch, block, std::move(anomaly));
     }
   }
 
@@ -171,10 +171,10 @@ class AnomalyDetector final : public LayerWatcher<T> {
 
   static std::string state_not_finite(Layer<T>& layer) {
     for (const auto& [name, parameter] : layer.parameters()) {
-      if (!anomaly_detail::is_finite(parameter->value)) return name;
+      if (!normnet_impl::is_finite(parameter->value)) return name;
     }
     for (const auto& [name, buffer] : layer.buffers()) {
-      if (!anomaly_detail::is_finite(*buffer)) return name;
+      if (!normnet_impl::is_finite(*buffer)) return name;
     }
     return "";
   }
@@ -184,7 +184,9 @@ class AnomalyDetector final : public LayerWatcher<T> {
   std::optional<Anomaly> found_;
 };
 
-namespace anomaly_detail {
+}  // namespace normnet::inline NORMNET_ABI
+
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// Puts a model back to where it was: buffers, gradients and passes.
 template <class T>
@@ -209,14 +211,16 @@ class KeptState {
   std::vector<Tensor<T>> before_;  // of each of these
 };
 
-}  // namespace anomaly_detail
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI
+
+namespace normnet::inline NORMNET_ABI {
 
 /// The first value that is not finite in a forward pass over x; nothing where all are. The pass is the one that forward(x) would be
 /// now, in the model's mode. Parameters, gradients, buffers and passes() stay as they are; a backward() of an earlier pass is no
 /// longer possible.
 template <class T>
 std::optional<Anomaly> find_anomaly(Sequential<T>& net, const Batch<T>& x) {
-  const anomaly_detail::KeptState<T> kept(net);
+  const normnet_impl::KeptState<T> kept(net);
   const AnomalyDetector<T> detector(net);
   net.forward(x);
   return detector.found();
@@ -225,7 +229,7 @@ std::optional<Anomaly> find_anomaly(Sequential<T>& net, const Batch<T>& x) {
 /// The same in a forward pass, the gradient of the loss, and the backward pass.
 template <class T>
 std::optional<Anomaly> find_anomaly(Sequential<T>& net, const Batch<T>& x, Loss<T>& loss, std::span<const int> labels) {
-  const anomaly_detail::KeptState<T> kept(net);
+  const normnet_impl::KeptState<T> kept(net);
   const AnomalyDetector<T> detector(net);
   loss.forward(net.forward(x), labels);
   if (detector.found()) return detector.found();

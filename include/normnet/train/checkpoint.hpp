@@ -43,13 +43,13 @@ struct Checkpoint {
 template <class T>
 SafeTensors to_safetensors(const TrainingState<T>& state, const Checkpoint& checkpoint) {
   SafeTensors file;
-  for (const auto& [name, parameter] : state.net.parameters()) file.add(detail::model_prefix + name, parameter->value);
-  for (const auto& [name, buffer] : state.net.buffers()) file.add(detail::model_prefix + name, *buffer);
-  for (const auto& [name, buffer] : state.optimizer.state()) file.add(detail::optimizer_prefix + name, *buffer);
+  for (const auto& [name, parameter] : state.net.parameters()) file.add(normnet_impl::model_prefix + name, parameter->value);
+  for (const auto& [name, buffer] : state.net.buffers()) file.add(normnet_impl::model_prefix + name, *buffer);
+  for (const auto& [name, buffer] : state.optimizer.state()) file.add(normnet_impl::optimizer_prefix + name, *buffer);
 
   const PartialEpoch& done = checkpoint.position.done;
   const RunningMetrics::Counts& counts = done.metrics.counts();
-  detail::CheckpointWriter fields(file);
+  normnet_impl::CheckpointWriter fields(file);
   fields.integer("model.seed", state.net.seed());
   fields.integer("model.passes", state.net.passes());
   fields.real("optimizer.lr", state.optimizer.lr());
@@ -80,15 +80,16 @@ template <class T>
 Checkpoint from_safetensors(const SafeTensors& file, const TrainingState<T>& state,
                             const std::map<std::string, std::string>& options = {}) {
   constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max() / 2);  // epochs can be counted on
-  const detail::CheckpointReader fields(file);
+  const normnet_impl::CheckpointReader fields(file);
   fields.check_options(options);
 
-  detail::TensorLoader<T> tensors(file);
-  for (const auto& [name, parameter] : state.net.parameters()) tensors.expect(detail::model_prefix + name, parameter->value);
-  for (const auto& [name, buffer] : state.net.buffers()) tensors.expect(detail::model_prefix + name, *buffer);
-  for (const auto& [name, buffer] : state.optimizer.state()) tensors.expect(detail::optimizer_prefix + name, *buffer);
-  tensors.expect_no_other(detail::model_prefix);
-  tensors.expect_no_other(detail::optimizer_prefix);
+  normnet_impl::TensorLoader<T> tensors(file);
+  for (const auto& [name, parameter] : state.net.parameters())
+    tensors.expect(normnet_impl::model_prefix + name, parameter->value);
+  for (const auto& [name, buffer] : state.net.buffers()) tensors.expect(normnet_impl::model_prefix + name, *buffer);
+  for (const auto& [name, buffer] : state.optimizer.state()) tensors.expect(normnet_impl::optimizer_prefix + name, *buffer);
+  tensors.expect_no_other(normnet_impl::model_prefix);
+  tensors.expect_no_other(normnet_impl::optimizer_prefix);
 
   const std::uint64_t seed = fields.integer("model.seed");
   if (seed != state.net.seed()) fail("expected a network of seed ", seed, ", got one of seed ", state.net.seed());
@@ -142,7 +143,7 @@ Checkpoint from_safetensors(const SafeTensors& file, const TrainingState<T>& sta
 template <class T>
 void save_checkpoint(const std::filesystem::path& path, const TrainingState<T>& state, const Checkpoint& checkpoint) {
   SafeTensors file = to_safetensors(state, checkpoint);
-  detail::seal(file);
+  normnet_impl::seal(file);
   file.save(path, Durability::synced);
 }
 
@@ -152,8 +153,8 @@ template <class T>
 Checkpoint load_checkpoint(const std::filesystem::path& path, const TrainingState<T>& state,
                            const std::map<std::string, std::string>& options = {}) {
   SafeTensors file = SafeTensors::load(path);
-  return detail::in_file(path, [&] {
-    detail::check_seal(file);
+  return normnet_impl::in_file(path, [&] {
+    normnet_impl::check_seal(file);
     return from_safetensors(file, state, options);
   });
 }
@@ -174,9 +175,9 @@ void save_weights(const std::filesystem::path& path, Sequential<T>& net) {
 template <class T>
 void load_weights(const std::filesystem::path& path, Sequential<T>& net) {
   const SafeTensors file = SafeTensors::load(path);
-  detail::in_file(path, [&] {
-    const std::string prefix = detail::is_checkpoint(file) ? detail::model_prefix : "";
-    detail::TensorLoader<T> tensors(file);
+  normnet_impl::in_file(path, [&] {
+    const std::string prefix = normnet_impl::is_checkpoint(file) ? normnet_impl::model_prefix : "";
+    normnet_impl::TensorLoader<T> tensors(file);
     for (const auto& [name, parameter] : net.parameters()) tensors.expect(prefix + name, parameter->value);
     for (const auto& [name, buffer] : net.buffers()) tensors.expect(prefix + name, *buffer);
     tensors.expect_no_other(prefix);

@@ -23,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-namespace normnet::detail {
+namespace normnet::normnet_impl {
 
 inline constexpr const char* version_key = "normnet.checkpoint";
 inline constexpr const char* version = "1";
@@ -210,4 +210,4 @@ class TensorLoader {
   std::set<std::string> names_;
 };
 
-}  // namespace normnet::detail
+}  // namespace normnet::normnet_impl

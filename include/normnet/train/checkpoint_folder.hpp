@@ -24,9 +24,9 @@
 #include <sys/file.h>
 #endif
 
-namespace normnet {
+namespace normnet {}  // namespace normnet::inline NORMNET_ABI
 
-namespace detail {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// A checkpoint's file; they are ordered by how far the run was.
 struct CheckpointFile {
@@ -115,9 +115,9 @@ class FolderLock {
   int descriptor_ = -1;
 };
 
-}  // namespace detail
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI
 
-}  // namespace normnet
+namespace normnet::inline NORMNET_ABI {}  // namespace normnet
 
 namespace normnet::inline NORMNET_ABI {
 
@@ -151,7 +151,7 @@ class CheckpointFolder {
     for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
       const std::string name = entry->path().filename().string();
       std::error_code ignored;  // it takes room, no more
-      if (file_of_leftover(name).starts_with(detail::checkpoint_stem)) {
+      if (file_of_leftover(name).starts_with(normnet_impl::checkpoint_stem)) {
         std::filesystem::remove(entry->path(), ignored);
       }
     }
@@ -166,17 +166,17 @@ class CheckpointFolder {
   template <class T>
   std::filesystem::path save(const TrainingState<T>& state, const Checkpoint& checkpoint) {
     const Index epochs = checkpoint.position.epoch - 1, batches = checkpoint.position.done.batches;
-    const detail::CheckpointFile saved{epochs, batches, path_ / detail::checkpoint_name(epochs, batches)};
-    for (const detail::CheckpointFile& file : detail::checkpoint_files(path_)) {
+    const normnet_impl::CheckpointFile saved{epochs, batches, path_ / normnet_impl::checkpoint_name(epochs, batches)};
+    for (const normnet_impl::CheckpointFile& file : normnet_impl::checkpoint_files(path_)) {
       if (file <= saved) break;
-      if (detail::is_whole_checkpoint(file.path)) {
+      if (normnet_impl::is_whole_checkpoint(file.path)) {
         fail("cannot write \"", saved.path.string(), "\": the folder holds \"", file.path.filename().string(),
              "\", of a run that was further: go on with that, take another folder, or remove it");
       }
     }
     save_checkpoint(saved.path, state, checkpoint);
     Index kept = 0;
-    for (const detail::CheckpointFile& file : detail::checkpoint_files(path_)) {
+    for (const normnet_impl::CheckpointFile& file : normnet_impl::checkpoint_files(path_)) {
       if (file > saved || ++kept <= options_.keep) continue;
       std::error_code error;
       std::filesystem::remove(file.path, error);
@@ -195,7 +195,7 @@ class CheckpointFolder {
 
   std::filesystem::path path_;
   Options options_;
-  detail::FolderLock lock_;
+  normnet_impl::FolderLock lock_;
 };
 
 /// Puts a run back to its newest checkpoint in a folder, which it only reads; see load_checkpoint(). One that is damaged is left
@@ -206,16 +206,16 @@ std::optional<Checkpoint> load_newest_checkpoint(const std::filesystem::path& fo
                                                  const std::map<std::string, std::string>& options = {},
                                                  std::ostream* log = nullptr) {
   std::string damage;
-  for (const detail::CheckpointFile& file : detail::checkpoint_files(folder)) {
+  for (const normnet_impl::CheckpointFile& file : normnet_impl::checkpoint_files(folder)) {
     std::optional<SafeTensors> contents;
     try {
-      contents = detail::whole_checkpoint(file.path);
+      contents = normnet_impl::whole_checkpoint(file.path);
     } catch (const Error& error) {
       damage = error.what();
       if (log != nullptr) *log << damage << "; going back to the checkpoint before" << std::endl;
       continue;
     }
-    return detail::in_file(file.path, [&] { return from_safetensors(*contents, state, options); });
+    return normnet_impl::in_file(file.path, [&] { return from_safetensors(*contents, state, options); });
   }
   if (!damage.empty()) fail("expected a checkpoint that is whole in \"", folder.string(), "\", got none: ", damage);
   return std::nullopt;

@@ -81,9 +81,9 @@ inline std::string to_csv(std::span<const History> runs) {
     }
     for (const EpochRecord& e : run.epochs) {
       csv += labels;
-      csv += concat(e.epoch, ',', exact(e.train_loss), ',', exact(e.train_accuracy), ',', exact(e.test_loss), ',',
-                    exact(e.test_accuracy), ',', exact(e.learning_rate), ',', fixed(e.train_seconds, 3), ',',
-                    fixed(e.images_per_second, 1), ',', fixed(e.test_seconds, 3), '\n');
+      csv += concat(e.epoch, ',', to_exact(e.train_loss), ',', to_exact(e.train_accuracy), ',', to_exact(e.test_loss), ',',
+                    to_exact(e.test_accuracy), ',', to_exact(e.learning_rate), ',', to_fixed(e.train_seconds, 3), ',',
+                    to_fixed(e.images_per_second, 1), ',', to_fixed(e.test_seconds, 3), '\n');
     }
   }
   return csv;

@@ -72,10 +72,10 @@ class ModelSummary {
     text += "Non-trainable params: 0\n";
     text += "Total multiply-adds: " + with_commas(multiply_adds()) + "\n";
     text += std::string(width, '-') + "\n";
-    text += "Input size (MB): " + fixed(input_mb(), 2) + "\n";
-    text += "Forward/backward pass size (MB): " + fixed(pass_mb(), 2) + "\n";
-    text += "Params size (MB): " + fixed(parameters_mb(), 2) + "\n";
-    text += "Estimated Total Size (MB): " + fixed(total_mb(), 2) + "\n";
+    text += "Input size (MB): " + to_fixed(input_mb(), 2) + "\n";
+    text += "Forward/backward pass size (MB): " + to_fixed(pass_mb(), 2) + "\n";
+    text += "Params size (MB): " + to_fixed(parameters_mb(), 2) + "\n";
+    text += "Estimated Total Size (MB): " + to_fixed(total_mb(), 2) + "\n";
     return text;
   }
 

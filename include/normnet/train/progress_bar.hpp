@@ -78,8 +78,8 @@ class ProgressBar {
     const double epochs_left = static_cast<double>(last_epoch_ - epoch_ + 1) - share;
     const double rate = time > epoch_start_ ? static_cast<double>(images_done - done_elsewhere_) / (time - epoch_start_) : 0;
     const double left = (time - start_) / epochs_done * epochs_left;
-    draw(share, {"loss " + fixed(loss, 4), "accuracy " + fixed(accuracy, 2) + "%", fixed(rate, 0) + " images/s",
-                 duration(left) + " left"});
+    draw(share, {"loss " + to_fixed(loss, 4), "accuracy " + to_fixed(accuracy, 2) + "%", to_fixed(rate, 0) + " images/s",
+                 format_duration(left) + " left"});
   }
 
   /// The epoch is over. The line stays.
@@ -87,10 +87,10 @@ class ProgressBar {
     if (options_.out == nullptr) return;
     if (last_drawn_) *options_.out << erase_line;
     last_drawn_ = std::nullopt;
-    *options_.out << heading() << "  train loss " << fixed(record.train_loss, 4) << "  accuracy "
-                  << fixed(record.train_accuracy, 2) << "%  test loss " << fixed(record.test_loss, 4) << "  accuracy "
-                  << fixed(record.test_accuracy, 2) << "%  " << fixed(record.train_seconds + record.test_seconds, 1) << " s  "
-                  << fixed(record.images_per_second, 0) << " images/s" << std::endl;
+    *options_.out << heading() << "  train loss " << to_fixed(record.train_loss, 4) << "  accuracy "
+                  << to_fixed(record.train_accuracy, 2) << "%  test loss " << to_fixed(record.test_loss, 4) << "  accuracy "
+                  << to_fixed(record.test_accuracy, 2) << "%  " << to_fixed(record.train_seconds + record.test_seconds, 1)
+                  << " s  " << to_fixed(record.images_per_second, 0) << " images/s" << std::endl;
   }
 
   /// Removes a moving line that an error left behind.
@@ -117,7 +117,7 @@ class ProgressBar {
   // The heading and the share are always there; then the figures, most important first, as far as they fit; then the bar.
   void draw(double share, const std::vector<std::string>& figures) const {
     const auto width = static_cast<std::size_t>(std::max<Index>(0, columns() - 1));
-    const std::string percent = right_aligned(fixed(std::floor(100 * share), 0), 3) + "%";
+    const std::string percent = right_aligned(to_fixed(std::floor(100 * share), 0), 3) + "%";
     std::string tail = "  " + percent;
     for (const std::string& figure : figures) {
       if (heading().size() + tail.size() + 2 + figure.size() > width) break;

@@ -331,7 +331,7 @@ class Trainer {
     return anomaly ? concat("the first value that is not finite is ", *anomaly) : "all outputs and gradients are finite";
   }
 
-  static std::string to_text(double value) { return std::isnan(value) ? "nan" : exact(value); }
+  static std::string to_text(double value) { return std::isnan(value) ? "nan" : to_exact(value); }
 
   Sequential<T>* net_;
   Optimizer<T>* optimizer_;

@@ -27,7 +27,7 @@ inline constexpr Color ink{38, 38, 38};       ///< of text
 inline constexpr Color soft_ink{89, 89, 89};  ///< of text that may stand back
 
 /// `share` of `over` mixed with the rest of `under`, channel by channel; share in 0 to 1.
-inline Color mix(Color under, Color over, double share) {
+inline Color mix_colors(Color under, Color over, double share) {
   const auto channel = [share](std::uint8_t from, std::uint8_t to) {
     return static_cast<std::uint8_t>(std::lround(from + (to - from) * share));
   };
@@ -88,7 +88,7 @@ class Image {
 
   /// Mixes `share` (0 to 1) of the colour into one pixel.
   void blend(Index x, Index y, Color color, double share) {
-    if (contains(x, y)) set(x, y, mix(get(x, y), color, share));
+    if (contains(x, y)) set(x, y, mix_colors(get(x, y), color, share));
   }
 
   void fill_rect(Rect rect, Color color) {

@@ -173,7 +173,7 @@ class LineChart {
 
   static std::string last_value(const Series& series) {
     const auto last = last_point(series);
-    return last ? readable(series.y[*last]) : "no value";
+    return last ? to_readable(series.y[*last]) : "no value";
   }
 
   Layout plan() const {
@@ -236,7 +236,7 @@ class LineChart {
     layout.x.ticks = nice_ticks(layout.x.low, layout.x.high, 11, whole || options_.x_log2);
     for (std::size_t i = 0; options_.x_log2 && i < layout.x.ticks.values.size(); ++i) {
       layout.x.ticks.values[i] = std::exp2(layout.x.ticks.values[i]);
-      layout.x.ticks.labels[i] = exact(layout.x.ticks.values[i]);
+      layout.x.ticks.labels[i] = to_exact(layout.x.ticks.values[i]);
     }
     layout.y.ticks = nice_ticks(layout.y.low, layout.y.high, 9);
   }
@@ -392,7 +392,7 @@ class LineChart {
     const bool ends_at_the_right = point.x > layout.right() - 0.06 * static_cast<double>(layout.frame.width);
     if (ends_at_the_right && visible_part({point, point}, layout.frame)) {
       image.draw_line({point.x + 6 * layout.unit, point.y}, {start - 6 * layout.unit, y}, 1.3 * layout.unit,
-                      mix(white, *series.color, 0.6));
+                      mix_colors(white, *series.color, 0.6));
     }
   }
 

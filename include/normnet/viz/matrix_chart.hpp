@@ -54,7 +54,7 @@ class MatrixChart {
     const auto columns = static_cast<Index>(options_.columns.size()), rows = static_cast<Index>(options_.rows.size());
     const auto line = static_cast<Index>(std::lround(1.8 * size));
     std::vector<std::string> texts = options_.columns;
-    for (const double value : values_) texts.push_back(exact(value));
+    for (const double value : values_) texts.push_back(to_exact(value));
     const Index cell_width = widest(texts) + 14;
     const auto cell_height = static_cast<Index>(std::lround(2.6 * size));
     const Index title_height = options_.title.empty() ? 0 : std::lround(font.line_height(title_size)) + margin / 2;
@@ -88,9 +88,9 @@ class MatrixChart {
         const double share = greatest > 0 ? std::clamp(value / greatest, 0.0, 1.0) : 0;
         const Rect cell{left + c * cell_width, y, cell_width - 1, cell_height - 1};
         // Small numbers are what a reader looks for: the square root makes them visible beside the large.
-        image.fill_rect(cell, mix(white, options_.color, std::sqrt(share)));
+        image.fill_rect(cell, mix_colors(white, options_.color, std::sqrt(share)));
         style.color = share > 0.3 ? white : ink;
-        draw_text(image, at(cell.x + cell.width / 2), at(y + cell_height / 2), exact(value), font, style);
+        draw_text(image, at(cell.x + cell.width / 2), at(y + cell_height / 2), to_exact(value), font, style);
       }
     }
     return image;

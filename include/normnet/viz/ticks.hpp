@@ -21,7 +21,7 @@ struct Ticks {
   std::vector<std::string> labels;
 };
 
-namespace detail {
+namespace normnet_impl {
 
 /// `2e-06` and `1.5e+06` as people write them: 2e-6, 1.5e6.
 inline std::string scientific(double value) {
@@ -35,7 +35,7 @@ inline std::string scientific(double value) {
   return text;
 }
 
-}  // namespace detail
+}  // namespace normnet_impl
 
 /// Ticks at all the multiples of a step within [low, high]. The step is the smallest of 1, 2 or 5 times a power of ten that cuts
 /// the range into at most `intervals` parts; with `whole` it is at least 1. The values are the doubles nearest to the decimals
@@ -74,13 +74,13 @@ inline Ticks nice_ticks(double low, double high, Index intervals, bool whole = f
   for (const double tick : ticks.values) {
     const bool plain = largest < 1e6 && largest >= 1e-3;
     const int decimals = plain ? std::max(0, -exponent) : 0;
-    ticks.labels.push_back(plain || tick == 0 ? fixed(tick, decimals) : detail::scientific(tick));
+    ticks.labels.push_back(plain || tick == 0 ? to_fixed(tick, decimals) : normnet_impl::scientific(tick));
   }
   return ticks;
 }
 
 /// A value with four significant digits, or as many as its whole part has, for reading: 74.71, 0.7312, 12346, 1.234e-5.
-inline std::string readable(double value) {
+inline std::string to_readable(double value) {
   if (!std::isfinite(value)) return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
   if (value == 0) return "0";
   std::array<char, 64> buffer{};
@@ -88,8 +88,8 @@ inline std::string readable(double value) {
   double rounded = 0;
   std::from_chars(buffer.data(), end, rounded);
   const int exponent = static_cast<int>(std::floor(std::log10(std::abs(rounded))));
-  if (exponent < -4 || exponent > 5) return detail::scientific(rounded);
-  return fixed(value, std::max(0, 3 - exponent));
+  if (exponent < -4 || exponent > 5) return normnet_impl::scientific(rounded);
+  return to_fixed(value, std::max(0, 3 - exponent));
 }
 
 /// The range of an axis for data within [low, high]: a margin of `share` of the data's range on both sides, so that no line runs

@@ -8,7 +8,7 @@
 
 #include <algorithm>
 
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// One channel of a block of y[n, c, i, j] = sum of x[n, c, p, q] over p in rows[i] and q in columns[j], divided by the product of
 /// their divisors. A row of a window is summed before it is added to the others.
@@ -51,4 +51,4 @@ void average_pool_backward(const AlignedArray<PoolWindow>& rows, const AlignedAr
   }
 }
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

@@ -20,7 +20,9 @@ enum class ConvAlgorithm {
   winograd    ///< a quarter to less than half of the multiplications; kernels of 3x3, stride 1, dilation 1
 };
 
-namespace kernels {
+}  // namespace normnet::inline NORMNET_ABI
+
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// The passes of a convolution.
 enum class ConvPass { forward, input_gradient, weight_gradient };
@@ -68,6 +70,6 @@ ConvAlgorithm fastest_algorithm(const ConvGeometry& conv, Pair input, ConvPass p
   return winograd < direct ? ConvAlgorithm::winograd : ConvAlgorithm::direct;
 }
 
-}  // namespace kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI
 
-}  // namespace normnet::inline NORMNET_ABI
+namespace normnet::inline NORMNET_ABI {}  // namespace normnet::inline NORMNET_ABI

@@ -25,7 +25,7 @@
 // A register tile computes a few channels times a few pixels at once, so that every load is used several times. What is left over
 // at an edge is covered by a tile that overlaps the one before: it writes the same values again. Small planes, most of whose
 // pixels are near an edge, are computed pixel by pixel, each with the taps that read no border.
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// The pixels (i, j), 0 <= i < rows and 0 <= j < columns, of a plane that stand at origin + step * (i, j).
 struct PixelGrid {
@@ -440,4 +440,4 @@ void conv_direct_input_gradient(const ConvGeometry& conv, const Batch<T>& dy, co
   }
 }
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

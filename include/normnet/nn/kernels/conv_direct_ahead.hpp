@@ -4,7 +4,7 @@
 #include <normnet/core/pack.hpp>
 #include <normnet/core/shape.hpp>
 
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// Pixels that the next register tiles read and outputs that they write, a few at each turn of the products: of a burst, a core drops
 /// most, and then products wait for memory.
@@ -60,4 +60,4 @@ class DirectAhead {
   int column_ = 0;
 };
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

@@ -15,7 +15,7 @@
 //     y(i, j) = sum over u, v of weight[u][v] * x(i + u, j + v)
 //
 // so with three weights in a row, a pixel that is in a register goes into three outputs.
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// The weights of a row.
 inline constexpr int row_weights = 3;
@@ -186,4 +186,4 @@ RowCorrelation<T> conv_rows_input_gradient(const ConvGeometry& conv, Pair input,
           }};
 }
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

@@ -15,7 +15,7 @@
 //     dw[o][k] = sum over p of dy[o](p) * x(p + offset[k])
 //
 // A register tile computes a few output channels times a few k, its sums in registers over all pixels of a strip.
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// The offset of every k = (input channel of the group, tap) from the pixel (i S, j S) of the group's first channel.
 inline AlignedArray<Index> column_offsets(const ConvGeometry& conv, Index channel_stride, Index row_stride) {
@@ -154,4 +154,4 @@ void conv_direct_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
   });
 }
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

@@ -18,7 +18,7 @@
 //     weight gradient   dW = dY * columns(X)^T      which also sums over the lanes
 //
 // Chellapilla et al., "High performance convolutional neural networks for document processing" (2006).
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// A row-major matrix in memory that it does not own.
 template <class T>
@@ -211,4 +211,4 @@ void conv_im2col_weight_gradient(const ConvGeometry& conv, const Batch<T>& x, co
   }
 }
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

@@ -14,7 +14,7 @@
 
 // For a run of tiles that fits the second-level cache: all inputs are transformed; then, at each position, register tiles compute
 // (output channels x input channels) times (input channels x tiles), and are transformed back.
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// Output channels and tiles that a register tile covers: enough products for the latency of a multiplication, few enough for
 /// those of all positions to stay in the first-level cache, with what is read meanwhile, until they are transformed back.
@@ -186,4 +186,4 @@ class WinogradCorrelation {
   AlignedArray<T> weight_;
 };
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

@@ -13,7 +13,7 @@
 // a few products follow each weight that is fetched. Here all tiles of the batch are transformed first; then each position is one
 // matrix product, which reads its weights once, (output channels x input channels) times (input channels x tiles); then all tiles
 // are transformed back.
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// Whether that moves less memory than block by block: the weights do not stay in a cache, and reading them anew for each block
 /// takes longer than writing and reading transformed inputs and products.
@@ -147,4 +147,4 @@ class WinogradBatch {
   WinogradLayout layout_;  // of the transformed inputs: [position][group of tiles][channel][tile of the group]
 };
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

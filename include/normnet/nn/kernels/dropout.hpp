@@ -11,7 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// The rounds of philox that dropout draws with. It needs no more than that what is dropped shows no pattern.
 inline constexpr int dropout_rounds = 7;
@@ -172,4 +172,4 @@ inline void draw_keep_bits(const Random& random, std::uint32_t first_image, Inde
   }
 }
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

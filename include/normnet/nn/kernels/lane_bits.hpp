@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <type_traits>
 
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// Bit l belongs to lane l of a pack, and so to image l of a block; as many bits as the widest pack has lanes.
 using LaneBits = std::uint16_t;
@@ -59,4 +59,4 @@ NORMNET_INLINE Pack<T> keep_where(const Pack<T>& a, LaneBits bits) {
 #endif
 }
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

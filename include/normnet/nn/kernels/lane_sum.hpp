@@ -9,7 +9,7 @@
 #include <array>
 #include <cstddef>
 
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// f(0) + ... + f(count - 1), for packs; four partial sums, so that an addition does not wait for the one before.
 template <class T, class F>
@@ -181,4 +181,4 @@ class ChannelSums {
   AlignedArray<double> of_block_;
 };
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

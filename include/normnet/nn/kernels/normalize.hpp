@@ -10,7 +10,7 @@
 #include <array>
 #include <cmath>
 
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// The part of an image over which one mean runs: channels [first_channel, last_channel) of rows [first_row, last_row).
 struct Region {
@@ -206,4 +206,4 @@ struct NormalizingGradient {
   }
 };
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

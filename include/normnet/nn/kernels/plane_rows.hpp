@@ -3,7 +3,7 @@
 
 #include <normnet/core/batch.hpp>
 
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// So many rows of so many pixels.
 struct PlaneRows {
@@ -19,4 +19,4 @@ NORMNET_INLINE PlaneRows plane_rows(const Batch<T>& first, const Batches&... oth
   return contiguous ? PlaneRows{1, first.plane()} : PlaneRows{first.height(), first.width()};
 }
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

@@ -8,7 +8,7 @@
 
 #include <limits>
 
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// What the layers behind another do to each value alone, so that it is done before the value leaves the registers: max(x, 0), then
 /// a straight line for each channel, then max(x, 0), each if it was appended.
@@ -33,9 +33,9 @@ class Pointwise {
     const NormalizingLine<T>* line;  // null if there is none
 
     NORMNET_INLINE Pack<T> operator()(Pack<T> x) const {
-      if (relu) x = kernels::relu(x);
+      if (relu) x = normnet_impl::relu(x);
       if (line != nullptr) x = (*line)(x);
-      if (relu_of_line) x = kernels::relu(x);
+      if (relu_of_line) x = normnet_impl::relu(x);
       return x;
     }
 
@@ -46,7 +46,7 @@ class Pointwise {
 #pragma GCC unroll 9
         for (Pack<T>& value : values) value = f(value);
       };
-      const auto rectify = [](const Pack<T>& x) { return kernels::relu(x); };
+      const auto rectify = [](const Pack<T>& x) { return normnet_impl::relu(x); };
       if (relu) replace_each(rectify);
       if (line != nullptr) replace_each(*line);
       if (relu_of_line) replace_each(rectify);
@@ -89,4 +89,4 @@ struct Prologue {
   Pack<T> least() const { return Pack<T>(relu ? T(0) : -std::numeric_limits<T>::infinity()); }
 };
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <utility>
 
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// The most channels of a register tile, or packs of channels.
 inline constexpr int most_tile_channels = simd_registers >= 32 ? 6 : 5;
@@ -99,4 +99,4 @@ void with_tile(int tile, F&& f) {
   (std::make_integer_sequence<int, most_tile_channels>());
 }
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

@@ -3,7 +3,7 @@
 
 #include <normnet/core/pack.hpp>
 
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// max(x, 0); what is not a number stays so.
 template <class T>
@@ -24,4 +24,4 @@ struct Rectified {
   bool output = false;  // dy is the gradient with respect to max(y, 0)
 };
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

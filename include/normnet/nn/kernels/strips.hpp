@@ -6,7 +6,7 @@
 
 #include <algorithm>
 
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// Rows of some blocks of a batch: what one partial sum of a weight gradient runs over.
 struct Strip {
@@ -37,4 +37,4 @@ class Strips {
   Index runs_;  // of blocks
 };
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// Tiles of a batch that are transformed and multiplied at a time: as many as leave few loads and stores of sums for each product,
 /// and whose values at all positions fit the second-level cache.
@@ -113,4 +113,4 @@ struct WinogradGradientProduct {
   }
 };
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

@@ -8,7 +8,7 @@
 
 #include <algorithm>
 
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// Asks for the pixels of tiles, a few at each turn. A transform whose pixels are not in a cache waits most of its time, while
 /// products leave the memory idle. A core drops much of what it is asked for at once, so the rows are spread over the products.
@@ -75,4 +75,4 @@ class WinogradReadAhead {
   const Pack<T>* next_ = nullptr;  // the first pixel of that tile, row and channel
 };
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

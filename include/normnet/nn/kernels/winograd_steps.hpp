@@ -13,7 +13,7 @@
 #include <span>
 #include <utility>
 
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// y = after(bias + weight * before(x)), a 3x3 correlation of stride 1 in each group of channels: a forward pass, or an input
 /// gradient, in which dy is what is read here, and the weights are turned by 180 degrees.
@@ -357,4 +357,4 @@ auto winograd_writer(const WinogradTile& tile) {
   });
 }
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

@@ -11,7 +11,7 @@
 #include <span>
 #include <type_traits>
 
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// The tiles in one direction: as many of 4 pixels as fit, and what is left in one of 2, or in another of 4 where that is 3 pixels.
 /// Planes that hold no tile of 4 have those of 2 alone: with 4, they would gain little for the greater rounding error. The last tile
@@ -169,4 +169,4 @@ class WinogradTilesOfBatch {
   Index positions_ = 0;  // of all tiles
 };
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

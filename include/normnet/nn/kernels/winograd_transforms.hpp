@@ -26,7 +26,7 @@
 // plane, where two pixels or fewer are left, its tiles take what they need of the same transformed weights.
 //
 // In lane layout the transforms of pixels are a few operations on whole packs.
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// Whether Winograd's algorithm computes this convolution.
 inline bool winograd_applies(const ConvGeometry& conv) {
@@ -181,4 +181,4 @@ NORMNET_INLINE std::array<V, 9> winograd_weight_gradient(const std::array<V, win
   return dg;
 }
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

@@ -20,7 +20,7 @@
 // sums run over the images, which stand in the lanes. So dy is turned around when it is read: its lanes become output channels, a
 // pack for each image, or half as many output channels for a pair of images. The product then multiplies these packs by the values
 // of x for that image or pair, repeated; its sums are packs of output channels, and at most pairs of lanes are left to add.
-namespace normnet::inline NORMNET_ABI::kernels {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// What a thread computes at a time: the sums over tiles [first_tile, last_tile) of a batch, for some output channels, in packs,
 /// and some input channels of a group.
@@ -326,4 +326,4 @@ class WinogradWeightGradient {
   Index packs_at_once_ = 1, inputs_at_once_ = 1;  // of a share
 };
 
-}  // namespace normnet::inline NORMNET_ABI::kernels
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI
