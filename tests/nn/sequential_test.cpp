@@ -90,8 +90,9 @@ struct LayerByLayer {
   }
 };
 
-std::vector<Tensor<float>> gradients(Sequential<float>& net) {
-  std::vector<Tensor<float>> all;
+template <class T>
+std::vector<Tensor<T>> gradients(Sequential<T>& net) {
+  std::vector<Tensor<T>> all;
   for (auto& [name, parameter] : net.parameters()) all.push_back(parameter->grad);
   return all;
 }
@@ -702,4 +703,23 @@ TEST_CASE("a chain gives the same bits at any number of threads", "[sequential][
       return results;
     });
   }
+}
+
+TEST_CASE("a container as first layer gives the gradients of a pass with dx", "[sequential]") {
+  // The inner chain's second convolution reads the border of its dy, although nobody asks for the chain's dx.
+  Sequential<double> inner;
+  inner.add(Conv2d<double>({.in_channels = 1, .out_channels = 1, .kernel_size = 1, .bias = false}))
+      .add(Conv2d<double>({.in_channels = 1, .out_channels = 1, .kernel_size = 3, .bias = false}));
+  Sequential<double> net;
+  net.add(std::move(inner)).add(Flatten<double>()).add(Linear<double>(1, 1, false)).add(Linear<double>(1, 1, false));
+  const auto x = Batch<double>::from(test::random_tensor<double>({1, 1, 3, 3}, 1));
+  Batch<double> dx;
+  net.forward(x);
+  const auto dy = Batch<double>::from(test::random_tensor<double>({1, 1}, 2));
+  net.backward(dy, dx);
+  const auto expected = gradients(net);
+  net.zero_grad();
+  net.forward(x);
+  net.backward(dy);
+  CHECK(gradients(net) == expected);
 }

@@ -77,10 +77,13 @@ class BlockLayer : public Layer<T> {
     schedule_backward(x, y, dy, dx, schedule);
   }
 
-  /// Whether the forward pass of an input of that shape reads its border, if input_halo() asks for one, and whether the input
-  /// gradient reads that of dy, if gradient_halo() does. A model spares itself clearing one that nobody reads.
+  /// Whether the forward pass of an input of that shape reads the input's border, if input_halo() asks for one. A model does not
+  /// clear a border that nobody reads.
   virtual bool reads_input_border(const Shape&) const { return true; }
-  virtual bool reads_gradient_border(const Shape&) const { return true; }
+
+  /// Whether the backward pass of an input of that shape reads the border of dy, if gradient_halo() asks for one; `with_dx` says
+  /// whether the pass computes dx.
+  virtual bool reads_gradient_border(const Shape&, bool /*with_dx*/) const { return true; }
 
   void forward(const Batch<T>& x, Batch<T>& y, const Mode& mode) final {
     set_prologue({});

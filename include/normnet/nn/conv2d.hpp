@@ -156,8 +156,8 @@ class Conv2d final : public BlockLayer<T> {
   bool reads_input_border(const Shape& input) const override {
     return algorithm(input, ConvPass::forward) != ConvAlgorithm::winograd;
   }
-  bool reads_gradient_border(const Shape& input) const override {
-    return algorithm(input, ConvPass::input_gradient) != ConvAlgorithm::winograd;
+  bool reads_gradient_border(const Shape& input, bool with_dx) const override {
+    return with_dx && algorithm(input, ConvPass::input_gradient) != ConvAlgorithm::winograd;
   }
 
   std::vector<NamedParameter<T>> parameters() override {

@@ -219,8 +219,7 @@ class Sequential final : public BlockLayer<T> {
       const Batch<T>&in = kept_.at(kept_.source[i], x, y), &out = kept_.at(i + 1, x, y);
       Batch<T>* of_input = parameters_only && i == lowest ? nullptr : &writable(i);
       if (of_input != nullptr && slot[i] != slot[i + 1]) {
-        gradients_.schedule_change(i, changed_place, someone_reads_gradient_border(i, parameters_only ? lowest + 1 : 0),
-                                   schedule);
+        gradients_.schedule_change(i, changed_place, someone_reads_gradient_border(i, lowest, parameters_only), schedule);
         changed_place = true;
       }
       if (auto* block_layer = block_layer_at(i)) {
@@ -379,11 +378,13 @@ class Sequential final : public BlockLayer<T> {
     return false;
   }
 
-  // Whether a layer, from `lowest` on, reads the border of a gradient in that place's memory.
-  bool someone_reads_gradient_border(std::size_t place, std::size_t lowest) const {
+  // Whether a layer, from `lowest` on, reads the border of a gradient in that place's memory. With parameters_only the lowest layer
+  // computes no dx.
+  bool someone_reads_gradient_border(std::size_t place, std::size_t lowest, bool parameters_only) const {
     for (std::size_t i = place; i-- > lowest && gradients_.slot[i + 1] == gradients_.slot[place];) {
       if (layers_[i]->gradient_halo() == Halo{}) continue;
-      if (block_layer_at(i) == nullptr || block_layer_at(i)->reads_gradient_border(shapes_[i])) return true;
+      const bool with_dx = !parameters_only || i > lowest;
+      if (block_layer_at(i) == nullptr || block_layer_at(i)->reads_gradient_border(shapes_[i], with_dx)) return true;
     }
     return false;
   }
