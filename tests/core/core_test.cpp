@@ -262,8 +262,6 @@ TEST_CASE("parallel loops call every index once", "[core][threads]") {
     CHECK(inner == 16);
   }
   set_num_threads(0);
-  CHECK(num_threads() >= 1);
-  CHECK_THROWS_WITH(set_num_threads(-1), "set_num_threads: expected at least 0 threads, got -1");
 }
 
 TEST_CASE("Philox gives the published numbers", "[core][random]") {

@@ -18,6 +18,7 @@ namespace normnet::inline NORMNET_ABI {
 ///     finish of each_channel      done once for a channel, when it is through that step in all blocks; the next steps wait for it
 ///     at_end                      done once, when the blocks are through the steps before; the next steps may not wait for it
 ///     then                        done once, when all before it is done, and before anything after it
+///     outside                     the same, on the calling thread alone, when the other threads have been let go
 ///
 /// Steps without a finish make a depth-first run: a block passes through all of them while it is in the cache of one core, and
 /// neighbouring steps that are channel by channel pass each channel on in turn. Steps with a finish, and their neighbours that are
@@ -59,27 +60,32 @@ class BlockSchedule {
   /// work() once, some time after the steps so far are through all blocks; not before what was added so earlier.
   void at_end(Task<> work) { runs_.back().at_end.push_back(std::move(work)); }
 
-  /// work() once, between all that was added so far and all that will be.
-  void then(Task<> work) {
+  /// work() once, between all that was added so far and all that will be. The cost is that of the parallel loops in it.
+  void then(Task<> work, Index cost = 0) {
     at_end(std::move(work));
+    runs_.back().at_end_cost += cost;
+    runs_.emplace_back();
+  }
+
+  /// The same, outside of the pass: for a user's code, which may have parallel regions of its own.
+  void outside(Task<> work) {
+    runs_.back().outside = std::move(work);
     runs_.emplace_back();
   }
 
   /// Does it all.
   void run() const {
-    for (const Run& run : runs_) {
-      const Index shares = run.by_channels ? run.stretches.front().pieces : blocks_;
-      if (run.is_single_step() || !feeds_threads(shares, run.by_channels ? 1 : 4)) {
-        for (const Stretch& stretch : run.stretches) run_by_parts(stretch);
-      } else if (run.by_channels) {
-        const Stretch& stretch = run.stretches.front();
-        parallel_for(shares, run.cost() * blocks_ / shares, [&](Index piece) { stretch.run_piece(piece, blocks_); });
-      } else {
-        parallel_for(shares, run.cost(), [&](Index block) {
-          for (const Stretch& stretch : run.stretches) stretch.run_block(block);
-        });
-      }
-      for (const auto& work : run.at_end) work();
+    for (auto first = runs_.begin(); first != runs_.end();) {
+      auto last = first;
+      Index cost = 0;
+      do {
+        cost += last->cost() * blocks_ + last->at_end_cost;
+      } while (last++->outside == nullptr && last != runs_.end());
+      normnet_impl::in_pass(cost, [&] {
+        for (auto run = first; run != last; ++run) do_run(*run);
+      });
+      if (const Task<>& outside = (last - 1)->outside; outside != nullptr) outside();
+      first = last;
     }
   }
 
@@ -148,6 +154,8 @@ class BlockSchedule {
     bool by_channels = false;  // then it has one stretch
     std::vector<Task<>> at_end;
     std::size_t at_end_before = 0;  // how many of those were there when the last stretch began
+    Index at_end_cost = 0;
+    Task<> outside = nullptr;  // after all of these
 
     // Then nothing is gained by keeping a block together, and a thread that is done can take part of one from another.
     bool is_single_step() const { return !by_channels && stretches.size() == 1 && stretches.front().steps.size() == 1; }
@@ -158,6 +166,21 @@ class BlockSchedule {
       return cost;
     }
   };
+
+  void do_run(const Run& run) const {
+    const Index shares = run.by_channels ? run.stretches.front().pieces : blocks_;
+    if (run.is_single_step() || !feeds_threads(shares, run.by_channels ? 1 : 4)) {
+      for (const Stretch& stretch : run.stretches) run_by_parts(stretch);
+    } else if (run.by_channels) {
+      const Stretch& stretch = run.stretches.front();
+      parallel_for(shares, run.cost() * blocks_ / shares, [&](Index piece) { stretch.run_piece(piece, blocks_); });
+    } else {
+      parallel_for(shares, run.cost(), [&](Index block) {
+        for (const Stretch& stretch : run.stretches) stretch.run_block(block);
+      });
+    }
+    for (const auto& work : run.at_end) work();
+  }
 
   // Shares out each block among threads: by the pieces of a stretch or, where these are too few, by the parts of each step.
   void run_by_parts(const Stretch& stretch) const {
@@ -215,7 +238,7 @@ class BlockSchedule {
   // for the ninth. Of less than four blocks each, a thread that is done can take little off a slower one. Then threads had better
   // share each block: era trains a tenth faster so, with 8 blocks on 8 threads.
   static bool feeds_threads(Index shares, Index least = 1) {
-    const Index threads = num_threads(), rounds = (shares + threads - 1) / threads;
+    const Index threads = normnet_impl::loop_threads(), rounds = (shares + threads - 1) / threads;
     return threads == 1 || (rounds >= least && 5 * rounds * threads <= 6 * shares);
   }
 

@@ -109,7 +109,8 @@ class Conv2d final : public BlockLayer<T> {
             normnet_impl::winograd_forward(conv_, {y.height(), y.width()}, weight, bias, after, this->prologue()), x, y,
             schedule);
       case ConvAlgorithm::im2col:
-        return schedule.then([&, weight, bias] { normnet_impl::conv_im2col_forward(conv_, x, weight, bias, y); });
+        return schedule.then([&, weight, bias] { normnet_impl::conv_im2col_forward(conv_, x, weight, bias, y); },
+                             multiply_adds(y));
       default:
         if (normnet_impl::row_correlation_applies(conv_)) {
           return schedule.each_part(normnet_impl::conv_rows_forward(conv_, {y.height(), y.width()}, weight, bias, after), x, y);
@@ -136,7 +137,7 @@ class Conv2d final : public BlockLayer<T> {
 
   void schedule_backward_centered(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx,
                                   BlockSchedule& schedule) override {
-    schedule.then([&] {
+    const auto add_weight_gradient = [&] {
       T* const dweight = weight_.grad.data();
       switch (weight_gradient_algorithm(x.shape())) {
         case ConvAlgorithm::winograd:
@@ -145,7 +146,8 @@ class Conv2d final : public BlockLayer<T> {
         case ConvAlgorithm::im2col: normnet_impl::conv_im2col_weight_gradient(conv_, x, dy, dweight); break;
         default: normnet_impl::conv_direct_weight_gradient(conv_, x, dy, dweight, this->prologue());
       }
-    });
+    };
+    schedule.then(add_weight_gradient, multiply_adds(dy));
     if (dx != nullptr) schedule_input_gradient(x, dy, *dx, schedule);
   }
 
@@ -210,10 +212,14 @@ class Conv2d final : public BlockLayer<T> {
     return normnet_impl::winograd_applies(conv_) ? ConvAlgorithm::winograd : ConvAlgorithm::direct;
   }
 
-  static void schedule_winograd(normnet_impl::WinogradProblem<T> problem, const Batch<T>& x, Batch<T>& y,
-                                BlockSchedule& schedule) {
+  // Of all blocks of images, in vector operations.
+  Index multiply_adds(const Batch<T>& y) const { return y.blocks() * conv_.multiply_adds({y.height(), y.width()}); }
+
+  void schedule_winograd(normnet_impl::WinogradProblem<T> problem, const Batch<T>& x, Batch<T>& y,
+                         BlockSchedule& schedule) const {
     if (normnet_impl::winograd_takes_batch(problem, x.blocks())) {
-      schedule.then([&x, &y, problem = std::move(problem)] { normnet_impl::WinogradBatch<T>(problem, x, y).run(); });
+      const Index cost = multiply_adds(y);
+      schedule.then([&x, &y, problem = std::move(problem)] { normnet_impl::WinogradBatch<T>(problem, x, y).run(); }, cost);
     } else {
       schedule.each_part(normnet_impl::WinogradCorrelation<T>(std::move(problem)), x, y);
     }
@@ -226,7 +232,7 @@ class Conv2d final : public BlockLayer<T> {
         return schedule_winograd(normnet_impl::winograd_input_gradient(conv_, {dx.height(), dx.width()}, weight), dy, dx,
                                  schedule);
       case ConvAlgorithm::im2col:
-        return schedule.then([&, weight] { normnet_impl::conv_im2col_input_gradient(conv_, dy, weight, dx); });
+        return schedule.then([&, weight] { normnet_impl::conv_im2col_input_gradient(conv_, dy, weight, dx); }, multiply_adds(dy));
       default:
         if (normnet_impl::row_correlation_applies(conv_)) {
           return schedule.each_part(normnet_impl::conv_rows_input_gradient(conv_, {dx.height(), dx.width()}, weight), dy, dx);

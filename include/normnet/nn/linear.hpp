@@ -66,10 +66,11 @@ class Linear final : public BlockLayer<T> {
   /// Derivation: docs/derivations.md.
   void schedule_backward(const Batch<T>& x, const Batch<T>&, const Batch<T>& dy, Batch<T>* dx, BlockSchedule& schedule) override {
     if (options_.bias) bias_sums_.schedule(dy, schedule);
-    schedule.then([&] {
+    const auto add_parameter_gradients = [&] {
       normnet_impl::conv_direct_weight_gradient(conv_, x, dy, weight_.grad.data());
       if (options_.bias) bias_sums_.add_to(bias_.grad.data());
-    });
+    };
+    schedule.then(add_parameter_gradients, x.blocks() * conv_.multiply_adds({1, 1}));
     if (dx != nullptr) {
       normnet_impl::conv_direct_input_gradient(conv_, dy, weight_.value.data(), *dx, [&](normnet_impl::Correlation<T> phase) {
         schedule.each_part(std::move(phase), dy, *dx);

@@ -179,10 +179,10 @@ class Sequential final : public BlockLayer<T> {
       } else if (block_layer != nullptr) {
         block_layer->schedule_forward(in, out, of_layer, schedule);
       } else {
-        schedule.then([&layer = *layers_[i], &in, &out, of_layer] { layer.forward(in, out, of_layer); });
+        schedule.outside([&layer = *layers_[i], &in, &out, of_layer] { layer.forward(in, out, of_layer); });
       }
       if (watcher_ != nullptr) {
-        schedule.then([watcher = watcher_, &layer = *layers_[i], &out] { watcher->after_forward(layer, out); });
+        schedule.outside([watcher = watcher_, &layer = *layers_[i], &out] { watcher->after_forward(layer, out); });
       }
     }
   }
@@ -232,13 +232,13 @@ class Sequential final : public BlockLayer<T> {
         }
         if (rectified.input) --i;
       } else {
-        schedule.then([&layer = *layers_[i], &in, &out, &of_output, of_input] {
+        schedule.outside([&layer = *layers_[i], &in, &out, &of_output, of_input] {
           if (of_input != nullptr) return layer.backward(in, out, of_output, *of_input);
           layer.backward_parameters(in, out, of_output);
         });
       }
       if (watcher_ != nullptr) {
-        schedule.then([watcher = watcher_, &layer = *layers_[i], of_input] { watcher->after_backward(layer, of_input); });
+        schedule.outside([watcher = watcher_, &layer = *layers_[i], of_input] { watcher->after_backward(layer, of_input); });
       }
     }
   }

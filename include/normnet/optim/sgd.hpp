@@ -65,15 +65,19 @@ class SGD final : public Optimizer<T> {
   }
 
   void step() override {
-    for (std::size_t i = 0; i < velocities_.size(); ++i) {
-      Parameter<T>& parameter = *this->parameters()[i].parameter;
-      const Index size = parameter.value.size();
-      parallel_for((size + chunk - 1) / chunk, chunk / Pack<T>::lanes, [&](Index part) {
-        const Index first = part * chunk;
-        update(parameter.value.data() + first, parameter.grad.data() + first, velocities_[i].data() + first,
-               std::min(chunk, size - first));
-      });
-    }
+    Index elements = 0;
+    for (const Tensor<T>& velocity : velocities_) elements += velocity.size();
+    normnet_impl::in_pass(elements / Pack<T>::lanes, [&] {
+      for (std::size_t i = 0; i < velocities_.size(); ++i) {
+        Parameter<T>& parameter = *this->parameters()[i].parameter;
+        const Index size = parameter.value.size();
+        parallel_for((size + chunk - 1) / chunk, chunk / Pack<T>::lanes, [&](Index part) {
+          const Index first = part * chunk;
+          update(parameter.value.data() + first, parameter.grad.data() + first, velocities_[i].data() + first,
+                 std::min(chunk, size - first));
+        });
+      }
+    });
     if (options_.momentum != 0) started_[0] = T(1);
   }
 
