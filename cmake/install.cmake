@@ -25,6 +25,7 @@ write_basic_package_version_file(
 )
 install(
   FILES ${PROJECT_BINARY_DIR}/normnetConfig.cmake ${PROJECT_BINARY_DIR}/normnetConfigVersion.cmake
-        ${CMAKE_CURRENT_LIST_DIR}/Findstb.cmake ${CMAKE_CURRENT_LIST_DIR}/compiled.cmake ${CMAKE_CURRENT_LIST_DIR}/compiled.cpp
+        ${CMAKE_CURRENT_LIST_DIR}/Findstb.cmake ${CMAKE_CURRENT_LIST_DIR}/build_type.cmake ${CMAKE_CURRENT_LIST_DIR}/compiled.cmake
+        ${CMAKE_CURRENT_LIST_DIR}/compiled.cpp
   DESTINATION ${normnet_package_dir}
 )

@@ -12,10 +12,12 @@
 #include <normnet/core/pair.hpp>
 #include <normnet/core/parallel.hpp>
 #include <normnet/core/random.hpp>
+#include <normnet/core/requirements.hpp>
 #include <normnet/core/shape.hpp>
 #include <normnet/core/stopwatch.hpp>
 #include <normnet/core/task.hpp>
 #include <normnet/core/tensor.hpp>
+#include <normnet/core/unoptimized.hpp>
 #include <normnet/data/cifar10.hpp>
 #include <normnet/data/data_loader.hpp>
 #include <normnet/data/dataset.hpp>

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks that no header includes one of a room above its own, and that normnet.hpp is the whole library.
+# Checks that no header includes one of a room above its own, that every header includes normnet/core/requirements.hpp, itself or
+# through another, and that normnet.hpp is the whole library.
 #
 #   check_rooms.sh INCLUDE_DIR
 #
@@ -96,6 +97,11 @@ FNR == 1 {
 
 END {
   for (i = 1; i <= header_count; i++) visit(headers[i], "")
+  requirements = "normnet/core/requirements.hpp"
+  for (i = 1; i <= header_count; i++) {  # one that includes another of ours has it from there
+    header = headers[i]
+    if (count[header] == 0 && header != requirements) violation(header, "does not include " requirements)
+  }
   all = "normnet/normnet.hpp"
   reach(all)
   for (i = 1; i <= header_count; i++) {

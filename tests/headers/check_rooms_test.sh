@@ -18,13 +18,14 @@ header() {
 
 sound_tree() {
   rm -rf "$tree"
-  header core/tensor.hpp vector Eigen/Core
+  header core/requirements.hpp
+  header core/tensor.hpp normnet/core/requirements.hpp vector Eigen/Core
   header nn/kernels/conv.hpp normnet/core/tensor.hpp
   header nn/conv2d.hpp normnet/nn/kernels/conv.hpp
   header data/dataset.hpp normnet/core/tensor.hpp
   header train/trainer.hpp normnet/nn/conv2d.hpp normnet/data/dataset.hpp
   header viz/png.hpp normnet/core/tensor.hpp stb_image_write.h
-  header io/json.hpp nlohmann/json.hpp
+  header io/json.hpp normnet/core/requirements.hpp nlohmann/json.hpp
   header normnet.hpp normnet/train/trainer.hpp
 }
 
@@ -51,7 +52,7 @@ refuses "normnet/nn/kernels/conv.hpp: the room nn/kernels must not include normn
 header data/dataset.hpp normnet/nn/conv2d.hpp
 refuses "normnet/data/dataset.hpp: the room data must not include normnet/nn/conv2d.hpp"
 
-header core/tensor.hpp nlohmann/json.hpp
+header core/tensor.hpp normnet/core/requirements.hpp nlohmann/json.hpp
 refuses "normnet/core/tensor.hpp: the room core must not use nlohmann/json.hpp"
 
 header data/dataset.hpp boost/any.hpp
@@ -61,10 +62,13 @@ header core/a.hpp normnet/core/b.hpp
 header core/b.hpp normnet/core/a.hpp
 refuses "normnet/core/a.hpp: includes itself: normnet/core/a.hpp normnet/core/b.hpp normnet/core/a.hpp"
 
-header attic/box.hpp vector
+header attic/box.hpp normnet/core/requirements.hpp
 refuses "normnet/attic/box.hpp: the room attic is unknown"
 
-header core/shape.hpp vector
+header core/tensor.hpp vector Eigen/Core
+refuses "normnet/core/tensor.hpp: does not include normnet/core/requirements.hpp"
+
+header core/shape.hpp normnet/core/requirements.hpp
 refuses "normnet/normnet.hpp: does not include normnet/core/shape.hpp"
 
 header normnet.hpp normnet/train/trainer.hpp normnet/viz/png.hpp

@@ -5,6 +5,8 @@
 // such as normnet::avx512_openmp.
 #pragma once
 
+#include <normnet/core/requirements.hpp>
+
 #if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
 #define NORMNET_SIMD plain
 #elif defined(__AVX512F__)

@@ -1,6 +1,8 @@
 // The one exception type of the library, and the helper that builds its messages.
 #pragma once
 
+#include <normnet/core/requirements.hpp>
+
 #include <initializer_list>
 #include <sstream>
 #include <stdexcept>

@@ -1,6 +1,8 @@
 // A SIMD vector for compilers without vector extensions: an array that adds, multiplies and compares lane by lane.
 #pragma once
 
+#include <normnet/core/requirements.hpp>
+
 #include <array>
 #include <cstddef>
 

@@ -1,6 +1,8 @@
 // The time that something takes.
 #pragma once
 
+#include <normnet/core/requirements.hpp>
+
 #include <chrono>
 
 namespace normnet {

@@ -1,6 +1,8 @@
 // Work to be done later.
 #pragma once
 
+#include <normnet/core/requirements.hpp>
+
 #include <cstddef>
 #include <memory>
 #include <utility>

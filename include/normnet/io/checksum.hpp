@@ -1,6 +1,8 @@
 // A checksum that finds damage.
 #pragma once
 
+#include <normnet/core/requirements.hpp>
+
 #include <cstdint>
 #include <string_view>
 

@@ -1,6 +1,7 @@
 // A chain of layers, and the plan of the memory between them.
 #pragma once
 
+#include <normnet/core/unoptimized.hpp>
 #include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/layer_watcher.hpp>
 #include <normnet/nn/places.hpp>
@@ -293,6 +294,7 @@ class Sequential final : public BlockLayer<T> {
   // Shapes and slots, when the model meets an input of another shape.
   void plan(const Shape& input) {
     if (!shapes_.empty() && shapes_.front() == input) return;
+    normnet_impl::warn_if_unoptimized(NORMNET_WARNS_UNOPTIMIZED);
     std::vector<Shape> shapes(layers_.size() + 1);
     shapes[0] = input;
     for (std::size_t i = 0; i < layers_.size(); ++i) shapes[i + 1] = layers_[i]->output_shape(shapes[i]);

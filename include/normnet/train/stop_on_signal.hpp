@@ -1,6 +1,8 @@
 // Ctrl-C as a wish to stop, rather than an end.
 #pragma once
 
+#include <normnet/core/requirements.hpp>
+
 #include <array>
 #include <atomic>
 #include <csignal>

@@ -6,6 +6,7 @@
 #include <normnet/core/format.hpp>
 #include <normnet/core/stopwatch.hpp>
 #include <normnet/core/tensor.hpp>
+#include <normnet/core/unoptimized.hpp>
 #include <normnet/data/data_loader.hpp>
 #include <normnet/data/dataset.hpp>
 #include <normnet/nn/loss.hpp>
@@ -135,6 +136,7 @@ class Trainer {
   /// that does not fit its images or has fewer outputs than classes, and NotFiniteError when the loss of a batch, or of the tests, is
   /// not finite: it names the epoch, the step, and the layer whose output, or gradient, is the first that is not finite in this batch.
   History fit(const Dataset& train, const Dataset& test, FitOptions options) {
+    normnet_impl::warn_if_unoptimized(NORMNET_WARNS_UNOPTIMIZED);
     if (options.epochs < 0) fail("Trainer: expected at least 0 epochs, got ", options.epochs);
     if (options.first_epoch < 1) fail("Trainer: expected a first_epoch of at least 1, got ", options.first_epoch);
     if (options.max_grad_norm && !(*options.max_grad_norm >= 0)) {
