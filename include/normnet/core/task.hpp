@@ -17,22 +17,22 @@ class Task {
   /// Nothing to do; it compares equal to nullptr and must not be called.
   Task(std::nullptr_t) : held_(nullptr, nullptr) {}
 
-  template <class F>
-  Task(F f) : held_(new F(std::move(f)), &destroy<F>), call_(&call<F>) {}
+  template <class Function>
+  Task(Function function) : held_(new Function(std::move(function)), &destroy<Function>), call_(&call<Function>) {}
 
   void operator()(Args... args) const { call_(held_.get(), args...); }
 
   friend bool operator==(const Task& task, std::nullptr_t) { return task.held_ == nullptr; }
 
  private:
-  template <class F>
+  template <class Function>
   static void destroy(void* held) {
-    delete static_cast<F*>(held);
+    delete static_cast<Function*>(held);
   }
 
-  template <class F>
+  template <class Function>
   static void call(void* held, Args... args) {
-    (*static_cast<F*>(held))(args...);
+    (*static_cast<Function*>(held))(args...);
   }
 
   std::unique_ptr<void, void (*)(void*)> held_;

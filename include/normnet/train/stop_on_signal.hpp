@@ -20,13 +20,13 @@ class StopOnSignal {
  public:
   StopOnSignal() {
     raised = false;
-    for (std::size_t i = 0; i < signals.size(); ++i) {
-      before_[i] = std::signal(signals[i], &handle);
-      if (before_[i] == SIG_IGN) std::signal(signals[i], SIG_IGN);
+    for (std::size_t i = 0; i < caught.size(); ++i) {
+      before_[i] = std::signal(caught[i], &handle);
+      if (before_[i] == SIG_IGN) std::signal(caught[i], SIG_IGN);
     }
   }
   ~StopOnSignal() {
-    for (std::size_t i = 0; i < signals.size(); ++i) std::signal(signals[i], before_[i]);
+    for (std::size_t i = 0; i < caught.size(); ++i) std::signal(caught[i], before_[i]);
   }
   StopOnSignal(const StopOnSignal&) = delete;
   StopOnSignal& operator=(const StopOnSignal&) = delete;
@@ -38,7 +38,7 @@ class StopOnSignal {
 
  private:
   static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may not wait for a lock");
-  static constexpr std::array<int, 2> signals{SIGINT, SIGTERM};
+  static constexpr std::array<int, 2> caught{SIGINT, SIGTERM};
 
   static void handle(int signal) {
     raised = true;
@@ -46,7 +46,7 @@ class StopOnSignal {
   }
 
   static inline std::atomic<bool> raised = false;
-  std::array<void (*)(int), signals.size()> before_{};
+  std::array<void (*)(int), caught.size()> before_{};
 };
 
 }  // namespace normnet

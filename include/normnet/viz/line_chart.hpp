@@ -153,7 +153,7 @@ class LineChart {
     double title_size() const { return 30 * unit; }
   };
 
-  static bool finite(const Series& series, std::size_t i) { return std::isfinite(series.x[i]) && std::isfinite(series.y[i]); }
+  static bool is_finite(const Series& series, std::size_t i) { return std::isfinite(series.x[i]) && std::isfinite(series.y[i]); }
 
   /// None where it is unknown.
   static double spread_at(const Series& series, std::size_t i) {
@@ -166,7 +166,7 @@ class LineChart {
   /// The last finite point of a series.
   static std::optional<std::size_t> last_point(const Series& series) {
     for (std::size_t i = series.x.size(); i-- > 0;) {
-      if (finite(series, i)) return i;
+      if (is_finite(series, i)) return i;
     }
     return std::nullopt;
   }
@@ -214,7 +214,7 @@ class LineChart {
     bool whole = true;  // epochs have no ticks between them
     for (const Series& series : series_) {
       for (std::size_t i = 0; i < series.x.size(); ++i) {
-        if (!finite(series, i)) continue;
+        if (!is_finite(series, i)) continue;
         const double x = options_.x_log2 ? std::log2(series.x[i]) : series.x[i];
         x_low = std::min(x_low, x);
         x_high = std::max(x_high, x);
@@ -285,7 +285,7 @@ class LineChart {
     constexpr double share = 0.18;  // pale enough for the bands of several lines to show through each other
     const auto left = static_cast<double>(layout.frame.x), top = static_cast<double>(layout.frame.y);
     for (std::size_t i = 1; i < series.x.size(); ++i) {
-      if (!finite(series, i - 1) || !finite(series, i)) continue;
+      if (!is_finite(series, i - 1) || !is_finite(series, i)) continue;
       const double x0 = layout.x_at(series.x[i - 1]), x1 = layout.x_at(series.x[i]);
       const auto column_at = [&](double x) { return std::lround(std::clamp(x, left, layout.right())); };
       for (Index column = column_at(x0); column < column_at(x1); ++column) {
@@ -315,7 +315,7 @@ class LineChart {
       run.clear();
     };
     for (std::size_t i = 0; i < series.x.size(); ++i) {
-      if (finite(series, i)) {
+      if (is_finite(series, i)) {
         run.push_back(layout.position(series.x[i], series.y[i]));
       } else {
         finish_run();

@@ -21,22 +21,22 @@ struct DashPattern {
 /// The part of a segment within [frame.x, frame.x + frame.width] x [frame.y, frame.y + frame.height], as the range of t in
 /// from + t (to - from); nothing when it passes by. Liang and Barsky, "A new concept and method for line clipping", 1984.
 inline std::optional<std::pair<double, double>> visible_part(const Segment& segment, Rect frame) {
-  double enter = 0;
-  double leave = 1;
+  double first = 0;
+  double last = 1;
   const auto cut = [&](double start, double direction, double low, double high) {
     if (direction == 0) return start >= low && start <= high;
     const double a = (low - start) / direction;
     const double b = (high - start) / direction;
-    enter = std::max(enter, std::min(a, b));
-    leave = std::min(leave, std::max(a, b));
-    return enter <= leave;
+    first = std::max(first, std::min(a, b));
+    last = std::min(last, std::max(a, b));
+    return first <= last;
   };
   const auto left = static_cast<double>(frame.x);
   const auto top = static_cast<double>(frame.y);
   const bool visible = cut(segment.from.x, segment.to.x - segment.from.x, left, left + static_cast<double>(frame.width)) &&
                        cut(segment.from.y, segment.to.y - segment.from.y, top, top + static_cast<double>(frame.height));
   if (!visible) return std::nullopt;
-  return std::pair{enter, leave};
+  return std::pair{first, last};
 }
 
 /// The strokes that draw the line through the points, as far as they lie within the frame. Dashes follow the line's length from

@@ -386,11 +386,11 @@ class Correlation {
 
 /// The border that conv_direct_input_gradient needs around dy.
 inline Halo conv_gradient_halo(const ConvGeometry& conv) {
-  const auto border = [](Index span, Index padding, Index stride) {
+  const auto border_of = [](Index span, Index padding, Index stride) {
     return std::max<Index>(0, (span - 1 - padding + stride - 1) / stride);
   };
-  return {border(conv.span().height, conv.padding.height, conv.stride.height),
-          border(conv.span().width, conv.padding.width, conv.stride.width)};
+  return {border_of(conv.span().height, conv.padding.height, conv.stride.height),
+          border_of(conv.span().width, conv.padding.width, conv.stride.width)};
 }
 
 /// y = after(conv(before(x), weight) + bias), for batches of these extents. weight: O x C/G x KH x KW; bias: O values or null. x
