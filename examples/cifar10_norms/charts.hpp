@@ -20,7 +20,7 @@ namespace cifar10_norms {
 /// Draws what is common to all charts of a run: its font, and a warning where the images are synthetic.
 class Charts {
  public:
-  Charts(normnet::Font font, bool synthetic) : font_(std::move(font)), synthetic_(synthetic) {}
+  Charts(normnet::viz::Font font, bool synthetic) : font_(std::move(font)), synthetic_(synthetic) {}
 
   /// accuracy.png and loss.png: all normalizations of an experiment, training and test, with what there is so far.
   void write_curves(const ExperimentResult& experiment) const { write_both(experiment, experiment.norms, "", ""); }
@@ -44,7 +44,7 @@ class Charts {
         counts.push_back(static_cast<double>(confusion.count(static_cast<int>(label), static_cast<int>(predicted))));
       }
     }
-    normnet::MatrixChart(
+    normnet::viz::MatrixChart(
         {.title = "\"" + experiment.plan.recipe->name + "\", " + result.norm.title() + ": test images" + warning(),
          .row_label = "truth",
          .column_label = "predicted",
@@ -57,14 +57,14 @@ class Charts {
 
   /// study.png: test accuracy against batch size.
   void write_study(const StudyResult& study) const {
-    normnet::LineChart chart({.title = normnet::concat("Test accuracy of \"", study.plan.recipe->name, "\" after ",
-                                                       study.plan.epochs, " epochs", warning()),
-                              .x_label = "batch size",
-                              .y_label = "accuracy (%)",
-                              .x_log2 = true,
-                              .font = font_});
+    normnet::viz::LineChart chart({.title = normnet::concat("Test accuracy of \"", study.plan.recipe->name, "\" after ",
+                                                            study.plan.epochs, " epochs", warning()),
+                                   .x_label = "batch size",
+                                   .y_label = "accuracy (%)",
+                                   .x_log2 = true,
+                                   .font = font_});
     for (const Norm& norm : study.plan.norms) {
-      normnet::Series series{.name = norm.title()};
+      normnet::viz::Series series{.name = norm.title()};
       for (const Index batch_size : study.batch_sizes) {
         const std::vector<double> accuracies = study_accuracies(study, norm, batch_size);
         if (!accuracies.empty()) add_point(series, static_cast<double>(batch_size), spread(accuracies));
@@ -87,11 +87,11 @@ class Charts {
     return outputs;
   }
 
-  const normnet::Font& font() const { return font_; }
+  const normnet::viz::Font& font() const { return font_; }
   std::string warning() const { return synthetic_ ? " (SYNTHETIC DATA)" : ""; }
 
  private:
-  static void add_point(normnet::Series& series, double x, const Spread& y) {
+  static void add_point(normnet::viz::Series& series, double x, const Spread& y) {
     series.x.push_back(x);
     series.y.push_back(y.mean);
     series.spread.push_back(y.std.value_or(0));
@@ -105,13 +105,13 @@ class Charts {
       std::size_t seeds = 0;
       for (const NormResult& result : norms) seeds = std::max(seeds, result.runs.size());
       const std::string several = seeds > 1 ? normnet::concat(", mean of ", seeds, " seeds") : "";
-      normnet::LineChart chart({.title = what + " of \"" + experiment.plan.recipe->name + "\"" + title_end +
-                                         (synthetic_ ? " on SYNTHETIC DATA" : " on CIFAR-10") + several,
-                                .x_label = "epoch",
-                                .y_label = y_label,
-                                .font = font_});
+      normnet::viz::LineChart chart({.title = what + " of \"" + experiment.plan.recipe->name + "\"" + title_end +
+                                              (synthetic_ ? " on SYNTHETIC DATA" : " on CIFAR-10") + several,
+                                     .x_label = "epoch",
+                                     .y_label = y_label,
+                                     .font = font_});
       for (const NormResult& result : norms) {
-        const normnet::Color color = color_of(experiment, result.norm);
+        const normnet::viz::Color color = color_of(experiment, result.norm);
         chart.add(curve(result, " train", train, color, true)).add(curve(result, " test", test, color, false));
       }
       chart.write(experiment.plan.out / (file + file_end + ".png"));
@@ -121,16 +121,16 @@ class Charts {
   }
 
   // The same in all pictures of an experiment.
-  static normnet::Color color_of(const ExperimentResult& experiment, const Norm& norm) {
+  static normnet::viz::Color color_of(const ExperimentResult& experiment, const Norm& norm) {
     const auto& norms = experiment.plan.norms;
     const auto same = [&](const Norm& other) { return other.name == norm.name; };
-    return normnet::palette_color(std::find_if(norms.begin(), norms.end(), same) - norms.begin());
+    return normnet::viz::palette_color(std::find_if(norms.begin(), norms.end(), same) - norms.begin());
   }
 
   // Mean and spread over the seeds that have come so far.
-  static normnet::Series curve(const NormResult& result, const std::string& name, double normnet::EpochRecord::*figure,
-                               normnet::Color color, bool dashed) {
-    normnet::Series series{.name = result.norm.title() + name, .color = color, .dashed = dashed};
+  static normnet::viz::Series curve(const NormResult& result, const std::string& name, double normnet::EpochRecord::*figure,
+                                    normnet::viz::Color color, bool dashed) {
+    normnet::viz::Series series{.name = result.norm.title() + name, .color = color, .dashed = dashed};
     for (Index epoch = 1;; ++epoch) {
       const std::optional<Spread> at = at_epoch(result, epoch, figure);
       if (!at) return series;
@@ -138,7 +138,7 @@ class Charts {
     }
   }
 
-  normnet::Font font_;
+  normnet::viz::Font font_;
   bool synthetic_;
 };
 

@@ -39,7 +39,7 @@ inline std::vector<Picture> write_data_pictures(const Data& data, const Charts& 
   normnet::Random(/*seed=*/1).shuffle(std::span(order));
 
   const Picture samples = add("samples", "Random training images");
-  normnet::ImageGrid random({.columns = 5, .scale = 4, .title = samples.title, .font = charts.font()});
+  normnet::viz::ImageGrid random({.columns = 5, .scale = 4, .title = samples.title, .font = charts.font()});
   for (std::size_t i = 0; i < std::min<std::size_t>(20, order.size()); ++i) {
     random.add({.pixels = images.image(order[i]), .caption = class_name(images, images.label(order[i]))});
   }
@@ -47,7 +47,7 @@ inline std::vector<Picture> write_data_pictures(const Data& data, const Charts& 
 
   constexpr Index of_each = 8;
   const Picture classes = add("classes", "Training images of each class");
-  normnet::ImageGrid rows(
+  normnet::viz::ImageGrid rows(
       {.columns = of_each, .scale = 3, .title = classes.title, .row_titles = images.class_names(), .font = charts.font()});
   for (int label = 0; label < images.classes(); ++label) {
     Index found = 0;
@@ -62,8 +62,9 @@ inline std::vector<Picture> write_data_pictures(const Data& data, const Charts& 
 
   const std::string label = class_name(images, images.label(order.front()));
   const Picture channels = add("channels", "A training image and its channels: " + label);
-  normnet::ChannelPicture(images.image(order.front()),
-                          {.height = images.height(), .width = images.width(), .title = channels.title, .font = charts.font()})
+  normnet::viz::ChannelPicture(
+      images.image(order.front()),
+      {.height = images.height(), .width = images.width(), .title = channels.title, .font = charts.font()})
       .write(folder / channels.file);
   return pictures;
 }
@@ -78,7 +79,7 @@ inline Picture write_mistakes(const ExperimentResult& experiment, const NormResu
                   .kind = "misclassified",
                   .title = result.norm.title() + ": misclassified test images" + charts.warning(),
                   .file = file.lexically_relative(out).generic_string()};
-  normnet::ImageGrid grid({.columns = 5, .title = picture.title, .font = charts.font()});
+  normnet::viz::ImageGrid grid({.columns = 5, .title = picture.title, .font = charts.font()});
   for (const normnet::Misclassified& mistake : result.mistakes) {
     grid.add({.pixels = test.image(mistake.index),
               .caption = "truth: " + class_name(test, mistake.label) + "\npredicted: " + class_name(test, mistake.predicted),

@@ -33,7 +33,7 @@ class Report {
   /// half written when it was killed.
   /// Throws Error when there is no such font, or nothing can be written in a folder.
   Report(const Options& options, const Data& data)
-      : options_(options), data_(data), charts_(normnet::Font::system(), data.synthetic()) {
+      : options_(options), data_(data), charts_(normnet::viz::Font::system(), data.synthetic()) {
     prepare(options.out);
     for (const Plan& plan : options.plans) {
       if (plan.out != options.out) prepare(plan.out);

@@ -155,13 +155,13 @@ TEMPLATE_TEST_CASE("Pack calculates lane by lane", "[core]", float, double) {
   P many[2 * P::lanes + 3];
   TestType sums_of_many[2 * P::lanes + 3];
   for (int i = 0; i < 2 * P::lanes + 3; ++i) many[i] = map(a, [&](TestType x) { return x * TestType(0.3) + TestType(i); });
-  sums(many, sums_of_many);
+  normnet_impl::sums(many, sums_of_many);
   for (int i = 0; i < 2 * P::lanes + 3; ++i) CHECK(sums_of_many[i] == sum(many[i]));
   P rows[P::lanes];
   for (int row = 0; row < P::lanes; ++row) {
     for (int lane = 0; lane < P::lanes; ++lane) rows[row].set(lane, TestType(100 * row + lane));
   }
-  transpose(rows);
+  normnet_impl::transpose(rows);
   for (int row = 0; row < P::lanes; ++row) {
     for (int lane = 0; lane < P::lanes; ++lane) CHECK(rows[row][lane] == TestType(100 * lane + row));
   }
@@ -169,17 +169,17 @@ TEMPLATE_TEST_CASE("Pack calculates lane by lane", "[core]", float, double) {
   for (int row = 0; row < P::lanes / 2; ++row) {
     for (int lane = 0; lane < P::lanes; ++lane) of_pairs[row].set(lane, TestType(100 * row + lane));
   }
-  transpose<2>(of_pairs);
+  normnet_impl::transpose<2>(of_pairs);
   for (int row = 0; row < P::lanes / 2; ++row) {
     for (int lane = 0; lane < P::lanes; ++lane) CHECK(of_pairs[row][lane] == TestType(100 * (lane / 2) + 2 * row + lane % 2));
   }
   // Bits that arithmetic could change; values that stand where no pack would.
   const TestType values[] = {0, TestType(-0.0), std::numeric_limits<TestType>::denorm_min()};
-  constexpr int together = most_repeated<TestType>;
+  constexpr int together = normnet_impl::most_repeated<TestType>;
   for (int lane = 0; lane < P::lanes; ++lane) {
-    CHECK(repeat<1>(values + 2)[lane] == values[2]);
-    CHECK(repeat<together>(values + 1)[lane] == values[1 + lane % together]);
-    CHECK(std::signbit(repeat<together>(values + 1)[lane]) == (lane % together == 0));
+    CHECK(normnet_impl::repeat<1>(values + 2)[lane] == values[2]);
+    CHECK(normnet_impl::repeat<together>(values + 1)[lane] == values[1 + lane % together]);
+    CHECK(std::signbit(normnet_impl::repeat<together>(values + 1)[lane]) == (lane % together == 0));
   }
   CHECK(std::signbit(P(TestType(-0.0))[0]));
   P poisoned = a;
@@ -190,7 +190,7 @@ TEMPLATE_TEST_CASE("Pack calculates lane by lane", "[core]", float, double) {
 }
 
 TEST_CASE("the plain vector does what a register does", "[core]") {
-  PlainVector<float, 4> a{{1, -2, 3, 0}}, b{{2, -2, 1, 4}};
+  normnet_impl::PlainVector<float, 4> a{{1, -2, 3, 0}}, b{{2, -2, 1, 4}};
   CHECK((a + b).lane == std::array<float, 4>{3, -4, 4, 4});
   CHECK((a - b).lane == std::array<float, 4>{-1, 0, 2, -4});
   CHECK((a * b).lane == std::array<float, 4>{2, 4, 3, 0});
@@ -315,9 +315,9 @@ TEST_CASE("forked random tables are apart and shuffles permute", "[core][random]
 
 TEST_CASE("initial values have the spread of their formulas", "[core][init]") {
   const Shape shape{200, 30, 3, 3};
-  CHECK(fans(shape).in == 270);
-  CHECK(fans(shape).out == 1800);
-  CHECK_THROWS_WITH(fans(Shape{3}), "fans: expected a weight of at least two extents, got 3");
+  CHECK(normnet_impl::fans(shape).in == 270);
+  CHECK(normnet_impl::fans(shape).out == 1800);
+  CHECK_THROWS_WITH(normnet_impl::fans(Shape{3}), "fans: expected a weight of at least two extents, got 3");
   const auto spread = [&](auto initialize) {
     Tensor<double> weight(shape);
     initialize(weight);

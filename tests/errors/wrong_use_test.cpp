@@ -290,7 +290,7 @@ std::vector<WrongUse> wrong_uses() {
       // Files.
       {"an unwritable file", [] { write_file_atomically("/nowhere/history.csv", "x"); },
        "cannot write \"/nowhere/history.csv\": No such file or directory"},
-      {"an unwritable picture", [] { write_png(Image(2, 2), "/nowhere/loss.png"); },
+      {"an unwritable picture", [] { viz::write_png(viz::Image(2, 2), "/nowhere/loss.png"); },
        "cannot write \"/nowhere/loss.png\": No such file or directory"},
       {"an unwritable output folder",
        [] {

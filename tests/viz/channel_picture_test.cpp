@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-namespace normnet {
+namespace normnet::viz {
 namespace {
 
 TEST_CASE("each channel has its colour and its values", "[viz]") {
@@ -36,4 +36,4 @@ TEST_CASE("a picture of channels says what is wrong", "[viz]") {
 }
 
 }  // namespace
-}  // namespace normnet
+}  // namespace normnet::viz

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-namespace normnet {
+namespace normnet::viz {
 namespace {
 
 /// channels x height x width bytes; pixel i of channel c is base + 40 c + i.
@@ -114,4 +114,4 @@ TEST_CASE("a gallery says what is wrong", "[viz]") {
 }
 
 }  // namespace
-}  // namespace normnet
+}  // namespace normnet::viz

@@ -27,8 +27,10 @@
 // Defined in two_units_test.cpp, which includes the same headers.
 std::string message_from_the_other_unit(const std::filesystem::path& path);
 
-namespace normnet {
+namespace normnet::viz {
 namespace {
+
+using namespace normnet_impl;
 
 namespace fs = std::filesystem;
 
@@ -194,4 +196,4 @@ TEST_CASE("a failed write says why and leaves the old file whole", "[viz]") {
 }
 
 }  // namespace
-}  // namespace normnet
+}  // namespace normnet::viz

@@ -9,8 +9,10 @@
 #include <string>
 #include <vector>
 
-namespace normnet {
+namespace normnet::viz {
 namespace {
+
+using namespace normnet_impl;
 
 using Values = std::vector<double>;
 using Labels = std::vector<std::string>;
@@ -229,4 +231,4 @@ TEST_CASE("a chart says what is wrong", "[viz]") {
 }
 
 }  // namespace
-}  // namespace normnet
+}  // namespace normnet::viz

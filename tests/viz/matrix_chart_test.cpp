@@ -6,7 +6,7 @@
 
 #include <string>
 
-namespace normnet {
+namespace normnet::viz {
 namespace {
 
 TEST_CASE("a greater number has a darker cell", "[viz]") {
@@ -45,4 +45,4 @@ TEST_CASE("a matrix says what is wrong", "[viz]") {
 }
 
 }  // namespace
-}  // namespace normnet
+}  // namespace normnet::viz

@@ -20,7 +20,7 @@ std::string message_of(Action action) {
 }
 
 /// How many pixels of the area have exactly this colour.
-inline normnet::Index count(const normnet::Image& image, normnet::Rect area, normnet::Color color) {
+inline normnet::Index count(const normnet::viz::Image& image, normnet::viz::Rect area, normnet::viz::Color color) {
   normnet::Index found = 0;
   for (normnet::Index y = area.y; y < area.y + area.height; ++y) {
     for (normnet::Index x = area.x; x < area.x + area.width; ++x) found += image.get(x, y) == color;

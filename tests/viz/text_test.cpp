@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-namespace normnet {
+namespace normnet::viz {
 namespace {
 
 /// The built-in font, and a TrueType font where the system has one.
@@ -167,4 +167,4 @@ TEST_CASE("NORMNET_FONT names the font, and a bad one is an error", "[viz]") {
 }
 
 }  // namespace
-}  // namespace normnet
+}  // namespace normnet::viz

@@ -6,7 +6,7 @@
 
 std::string message_from_the_other_unit(const std::filesystem::path& path) {
   try {
-    normnet::ImageGrid({.title = "nothing", .font = normnet::Font::builtin()}).write(path);
+    normnet::viz::ImageGrid({.title = "nothing", .font = normnet::viz::Font::builtin()}).write(path);
   } catch (const normnet::Error& error) {
     return error.what();
   }

@@ -53,14 +53,14 @@ namespace normnet::inline NORMNET_ABI {
 /// The instruction set of this translation unit: "avx512", "avx2", "avx", "sse2", "neon", "generic" or "plain".
 inline constexpr std::string_view simd_name = NORMNET_STRING(NORMNET_SIMD);
 
-/// The registers that kernels may fill before they spill.
-inline constexpr int simd_registers = NORMNET_SIMD_REGISTERS;
-
-#ifdef NORMNET_X86_VECTOR
 }  // namespace normnet::inline NORMNET_ABI
 
 namespace normnet::normnet_impl::inline NORMNET_ABI {
 
+/// The registers that kernels may fill before they spill.
+inline constexpr int simd_registers = NORMNET_SIMD_REGISTERS;
+
+#ifdef NORMNET_X86_VECTOR
 // a > b ? a : b, which is one instruction. Compilers do not find it in a comparison and a selection of vectors.
 template <class Vector>
 NORMNET_INLINE Vector greater(const Vector& a, const Vector& b) {
@@ -84,10 +84,11 @@ NORMNET_INLINE Vector greater(const Vector& a, const Vector& b) {
 #endif
 }
 
+#endif
+
 }  // namespace normnet::normnet_impl::inline NORMNET_ABI
 
 namespace normnet::inline NORMNET_ABI {
-#endif
 
 /// One vector register of the native width. In a Batch, lane l of a Pack belongs to image l of its block; arithmetic is lane by
 /// lane. A wider type than the machine's register is lowered to memory traffic, so the width is never anything but native.
@@ -97,7 +98,7 @@ struct Pack {
   static constexpr int lanes = NORMNET_PACK_BYTES / static_cast<int>(sizeof(T));
 
 #if defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__))
-  using Vector = PlainVector<T, lanes>;
+  using Vector = normnet_impl::PlainVector<T, lanes>;
 #else
   typedef T Vector __attribute__((vector_size(NORMNET_PACK_BYTES), may_alias));
 #endif
@@ -186,6 +187,10 @@ struct Pack {
   }
 };
 
+}  // namespace normnet::inline NORMNET_ABI
+
+namespace normnet::normnet_impl::inline NORMNET_ABI {
+
 /// A pack of doubles from as many successive values. Lane by lane, compilers make scalar code of it, which costs as much as adding
 /// 64 packs; and of a vector of eight floats, g++ converts either half and puts them together.
 template <class T>
@@ -250,10 +255,6 @@ NORMNET_INLINE void prefetch_for_write([[maybe_unused]] const void* address) {
 }
 
 #if !(defined(NORMNET_PLAIN_VECTOR) || !(defined(__GNUC__) || defined(__clang__)))
-}  // namespace normnet::inline NORMNET_ABI
-
-namespace normnet::normnet_impl::inline NORMNET_ABI {
-
 /// Both packs hold runs of 2 * Half partial sums. Adds the halves of each run: the runs of a come first, then those of b.
 template <int Half, class T, int... Lane>
 NORMNET_INLINE Pack<T> add_halves(const Pack<T>& a, const Pack<T>& b, std::integer_sequence<int, Lane...>) {
@@ -291,9 +292,6 @@ NORMNET_INLINE void transpose_squares(Pack<T>* rows) {
   }
 }
 
-}  // namespace normnet::normnet_impl::inline NORMNET_ABI
-
-namespace normnet::inline NORMNET_ABI {
 #endif
 
 /// Lane l of row r becomes lane r of row l, for as many rows as lanes; or, in runs of several lanes, run l of row r becomes run r of
@@ -314,7 +312,7 @@ NORMNET_INLINE void transpose(Pack<T>* rows) {
   Pack<T> values[size];
 #pragma GCC unroll 16
   for (int r = 0; r < size; ++r) values[r] = rows[r];
-  normnet_impl::transpose_squares<size / 2, Run>(values);
+  transpose_squares<size / 2, Run>(values);
 #pragma GCC unroll 16
   for (int r = 0; r < size; ++r) rows[r] = values[r];
 #endif
@@ -357,10 +355,10 @@ NORMNET_INLINE void sums(const Pack<T> (&a)[Count], T (&result)[Count]) {
     Pack<T> group[lanes];
 #pragma GCC unroll 16
     for (int i = 0; i < lanes; ++i) group[i] = i < count ? a[first + i] : Pack<T>(T(0));
-    normnet_impl::add_all_halves<lanes / 2>(group);
+    add_all_halves<lanes / 2>(group);
     for (int i = 0; i < count; ++i) result[first + i] = group[0][i];
   }
 #endif
 }
 
-}  // namespace normnet::inline NORMNET_ABI
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

@@ -6,7 +6,7 @@
 #include <array>
 #include <cstddef>
 
-namespace normnet {
+namespace normnet::normnet_impl {
 
 /// N lanes of T with the operators of a GCC vector: arithmetic lane by lane, comparisons that yield -1 (true) or 0 per lane.
 /// Compilers unroll and often vectorize the loops; the results are those of a machine with N lanes.
@@ -57,4 +57,4 @@ struct PlainVector {
   }
 };
 
-}  // namespace normnet
+}  // namespace normnet::normnet_impl

@@ -17,23 +17,19 @@ Pack<T>* kept_memory(Index packs) {
   return memory.data();
 }
 
-}  // namespace normnet::normnet_impl::inline NORMNET_ABI
-
-namespace normnet::inline NORMNET_ABI {
-
 /// At least `packs` packs of anything, for the calling thread alone and until its next call. Kernels that need room for a block
 /// take it here: asking the system for fresh pages every time would cost more than the kernel. A thread keeps the most that it ever
 /// took until it ends.
 template <class T>
 Pack<T>* scratch(Index packs) {
-  return normnet_impl::kept_memory<T, false>(packs);
+  return kept_memory<T, false>(packs);
 }
 
 /// The same for what a kernel shares among threads: the calling thread keeps it until its next call of this function, whatever it
 /// takes from scratch() meanwhile.
 template <class T>
 Pack<T>* shared_scratch(Index packs) {
-  return normnet_impl::kept_memory<T, true>(packs);
+  return kept_memory<T, true>(packs);
 }
 
-}  // namespace normnet::inline NORMNET_ABI
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

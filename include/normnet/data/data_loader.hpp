@@ -154,7 +154,7 @@ class DataLoader {
       Pack<T>* const row = batch_.images.row(block, channel, y);
       for (std::size_t i = 0; i < images; ++i) {
         const std::uint8_t* bytes = planes[i].data() + static_cast<std::size_t>(y) * width;
-        prefetch(bytes + 128);  // what so many images read in turn, the processor does not foresee
+        normnet_impl::prefetch(bytes + 128);  // what so many images read in turn, the processor does not foresee
         if (!placements_.empty()) {
           placements_[static_cast<Index>(first + i)].copy_row(planes[i], y, placed);
           bytes = placed.data();

@@ -169,7 +169,7 @@ class Conv2d final : public BlockLayer<T> {
 
   void reset_parameters(const Random& random) override {
     kaiming_uniform(weight_.value, random.fork(0));
-    const double bound = 1 / std::sqrt(fans(weight_.value.shape()).in);
+    const double bound = 1 / std::sqrt(normnet_impl::fans(weight_.value.shape()).in);
     fill_uniform(bias_.value, -bound, bound, random.fork(1));
   }
 

@@ -7,7 +7,7 @@
 
 #include <cmath>
 
-namespace normnet {
+namespace normnet::normnet_impl {
 
 /// The number of inputs that a unit of the layer reads, and of units that read an input: for a weight of shape
 /// out x in / groups x KH x KW, the second and the first extent times KH * KW.
@@ -23,6 +23,10 @@ inline Fans fans(const Shape& weight) {
   for (Index i = 2; i < weight.rank(); ++i) receptive_field *= static_cast<double>(weight[i]);
   return {static_cast<double>(weight[1]) * receptive_field, static_cast<double>(weight[0]) * receptive_field};
 }
+
+}  // namespace normnet::normnet_impl
+
+namespace normnet {
 
 /// Uniform in [low, high).
 template <class T>
@@ -47,21 +51,21 @@ inline double leaky_relu_gain(double a) { return std::sqrt(2 / (1 + a * a)); }
 /// a = sqrt(5), the default of PyTorch's layers, gives +-1 / sqrt(fan_in).
 template <class T>
 void kaiming_uniform(Tensor<T>& weight, const Random& random, double a = std::sqrt(5.0)) {
-  const double bound = leaky_relu_gain(a) * std::sqrt(3 / fans(weight.shape()).in);
+  const double bound = leaky_relu_gain(a) * std::sqrt(3 / normnet_impl::fans(weight.shape()).in);
   fill_uniform(weight, -bound, bound, random);
 }
 
 /// Normal with standard deviation gain / sqrt(fan_in).
 template <class T>
 void kaiming_normal(Tensor<T>& weight, const Random& random, double a = 0) {
-  fill_normal(weight, 0, leaky_relu_gain(a) / std::sqrt(fans(weight.shape()).in), random);
+  fill_normal(weight, 0, leaky_relu_gain(a) / std::sqrt(normnet_impl::fans(weight.shape()).in), random);
 }
 
 /// Uniform in +-gain * sqrt(6 / (fan_in + fan_out)): Glorot and Bengio, "Understanding the difficulty of training deep
 /// feedforward neural networks" (2010, https://proceedings.mlr.press/v9/glorot10a.html).
 template <class T>
 void xavier_uniform(Tensor<T>& weight, const Random& random, double gain = 1) {
-  const auto [in, out] = fans(weight.shape());
+  const auto [in, out] = normnet_impl::fans(weight.shape());
   const double bound = gain * std::sqrt(6 / (in + out));
   fill_uniform(weight, -bound, bound, random);
 }
@@ -69,7 +73,7 @@ void xavier_uniform(Tensor<T>& weight, const Random& random, double gain = 1) {
 /// Normal with standard deviation gain * sqrt(2 / (fan_in + fan_out)).
 template <class T>
 void xavier_normal(Tensor<T>& weight, const Random& random, double gain = 1) {
-  const auto [in, out] = fans(weight.shape());
+  const auto [in, out] = normnet_impl::fans(weight.shape());
   fill_normal(weight, 0, gain * std::sqrt(2 / (in + out)), random);
 }
 

@@ -10,7 +10,7 @@
 #include <cstddef>
 #include <vector>
 
-namespace normnet::inline NORMNET_ABI {
+namespace normnet::normnet_impl::inline NORMNET_ABI {
 
 /// The places of a chain's feature maps, or of their gradients: place i stands between layer i - 1 and layer i. The first and the
 /// last are the caller's; those that a layer writes in place are one slot.
@@ -118,4 +118,4 @@ struct Places {
   }
 };
 
-}  // namespace normnet::inline NORMNET_ABI
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI

@@ -147,7 +147,7 @@ class Sequential final : public BlockLayer<T> {
   void schedule_forward(const Batch<T>& x, Batch<T>& y, const Mode& mode, BlockSchedule& schedule) override {
     if (layers_.empty()) return schedule_copy(x, y, schedule);
     plan(x.shape());
-    Places<T>& places = mode.gradient ? kept_ : inferred_;
+    normnet_impl::Places<T>& places = mode.gradient ? kept_ : inferred_;
     prepare(places, sources(mode));
     const auto mode_of = [&](std::size_t i) { return Mode{mode.training, mode.random.fork(i), mode.gradient}; };
     bool changed_place = false;
@@ -302,7 +302,7 @@ class Sequential final : public BlockLayer<T> {
     shapes_ = std::move(shapes);
   }
 
-  void prepare(Places<T>& places, std::vector<std::size_t> sources) {
+  void prepare(normnet_impl::Places<T>& places, std::vector<std::size_t> sources) {
     if (places.input == shapes_.front() && places.source == sources) return;
     places.source = std::move(sources);
     places.reset(shapes_);
@@ -340,12 +340,12 @@ class Sequential final : public BlockLayer<T> {
   }
 
   template <class Shares>
-  Places<T> make_places(Shares shares, Halo (Layer<T>::*halo)() const, std::size_t reads) const {
-    Places<T> places;
+  normnet_impl::Places<T> make_places(Shares shares, Halo (Layer<T>::*halo)() const, std::size_t reads) const {
+    normnet_impl::Places<T> places;
     places.input = {0};
     places.slot = std::vector<std::size_t>(layers_.size() + 1);
     for (std::size_t i = 0; i < layers_.size(); ++i) places.slot[i + 1] = places.slot[i] + (shares(i) ? 0 : 1);
-    places.slot_table = std::vector<typename Places<T>::Slot>(places.slot.back() + 1);
+    places.slot_table = std::vector<typename normnet_impl::Places<T>::Slot>(places.slot.back() + 1);
     for (std::size_t i = 0; i < layers_.size(); ++i) {
       Halo& of_slot = places.slot_table[places.slot[i + reads]].halo;
       of_slot = max(of_slot, ((*layers_[i]).*halo)());
@@ -372,7 +372,7 @@ class Sequential final : public BlockLayer<T> {
   }
 
   // Whether a layer reads the border of a feature map in that place's memory.
-  bool someone_reads_input_border(const Places<T>& places, std::size_t place) const {
+  bool someone_reads_input_border(const normnet_impl::Places<T>& places, std::size_t place) const {
     for (std::size_t i = place; i < layers_.size() && places.slot[i] == places.slot[place]; ++i) {
       if (layers_[i]->input_halo() == Halo{}) continue;
       if (block_layer_at(i) == nullptr || block_layer_at(i)->reads_input_border(shapes_[i])) return true;
@@ -464,7 +464,7 @@ class Sequential final : public BlockLayer<T> {
   std::uint64_t passes_ = 0;
   LayerWatcher<T>* watcher_ = nullptr;
   std::vector<Shape> shapes_;  // of each place
-  Places<T> kept_, inferred_, gradients_;
+  normnet_impl::Places<T> kept_, inferred_, gradients_;
   const Batch<T>* caller_input_ = nullptr;
   Batch<T> top_output_, padded_input_, padded_gradient_;
 };

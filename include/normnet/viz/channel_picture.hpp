@@ -14,7 +14,7 @@
 #include <string>
 #include <utility>
 
-namespace normnet {
+namespace normnet::viz {
 
 /// An RGB image beside its red, green and blue channels, in which every pixel's value is written:
 ///
@@ -94,4 +94,4 @@ class ChannelPicture {
   Image image_;
 };
 
-}  // namespace normnet
+}  // namespace normnet::viz

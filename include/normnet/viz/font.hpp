@@ -33,7 +33,7 @@
 #pragma GCC diagnostic pop
 #endif
 
-namespace normnet {
+namespace normnet::viz {
 
 /// A rasterised line of text: how much of each pixel the letters cover, 0 to 1, row by row. The text starts at column `origin`
 /// on row `baseline`; the border around it leaves room for letters that lean out.
@@ -326,4 +326,4 @@ class Font {
   std::string name_ = "stb_easy_font";
 };
 
-}  // namespace normnet
+}  // namespace normnet::viz

@@ -11,7 +11,7 @@
 #include <utility>
 #include <vector>
 
-namespace normnet {
+namespace normnet::viz {
 
 /// An opaque sRGB colour, 0 to 255 each.
 struct Color {
@@ -204,4 +204,4 @@ inline Image planar_image(std::span<const std::uint8_t> pixels, Index channels, 
   return image;
 }
 
-}  // namespace normnet
+}  // namespace normnet::viz

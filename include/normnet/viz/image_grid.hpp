@@ -17,7 +17,7 @@
 #include <utility>
 #include <vector>
 
-namespace normnet {
+namespace normnet::viz {
 
 /// One image of a gallery.
 struct Tile {
@@ -175,4 +175,4 @@ class ImageGrid {
   std::vector<Cell> cells_;
 };
 
-}  // namespace normnet
+}  // namespace normnet::viz

@@ -22,7 +22,7 @@
 #include <utility>
 #include <vector>
 
-namespace normnet {
+namespace normnet::viz {
 
 /// Colour i of a palette that colour-blind readers can tell apart, repeated after seven.
 /// Okabe and Ito, "Color universal design", 2008 (its yellow, unreadable on white, left out).
@@ -121,7 +121,7 @@ class LineChart {
   struct Axis {
     double low = 0;  ///< of the logarithms on an axis of powers of two
     double high = 1;
-    Ticks ticks;
+    normnet_impl::Ticks ticks;
     bool log2 = false;
 
     /// Where a value lies between low (0) and high (1).
@@ -173,7 +173,7 @@ class LineChart {
 
   static std::string last_value(const Series& series) {
     const auto last = last_point(series);
-    return last ? to_readable(series.y[*last]) : "no value";
+    return last ? normnet_impl::to_readable(series.y[*last]) : "no value";
   }
 
   Layout plan() const {
@@ -224,8 +224,8 @@ class LineChart {
       }
     }
     if (x_low > x_high) x_low = y_low = 0, x_high = y_high = 1;  // nothing finite: empty axes
-    std::tie(layout.x.low, layout.x.high) = padded_range(x_low, x_high, 0.025);
-    std::tie(layout.y.low, layout.y.high) = padded_range(y_low, y_high, 0.05);
+    std::tie(layout.x.low, layout.x.high) = normnet_impl::padded_range(x_low, x_high, 0.025);
+    std::tie(layout.y.low, layout.y.high) = normnet_impl::padded_range(y_low, y_high, 0.05);
     if (options_.y_min) layout.y.low = *options_.y_min;
     if (options_.y_max) layout.y.high = *options_.y_max;
     if (layout.y.low >= layout.y.high) {  // one bound was given and all the data lies beyond it
@@ -233,12 +233,12 @@ class LineChart {
       if (options_.y_max) layout.y.low = layout.y.high - 1;
     }
     layout.x.log2 = options_.x_log2;
-    layout.x.ticks = nice_ticks(layout.x.low, layout.x.high, 11, whole || options_.x_log2);
+    layout.x.ticks = normnet_impl::nice_ticks(layout.x.low, layout.x.high, 11, whole || options_.x_log2);
     for (std::size_t i = 0; options_.x_log2 && i < layout.x.ticks.values.size(); ++i) {
       layout.x.ticks.values[i] = std::exp2(layout.x.ticks.values[i]);
       layout.x.ticks.labels[i] = to_exact(layout.x.ticks.values[i]);
     }
-    layout.y.ticks = nice_ticks(layout.y.low, layout.y.high, 9);
+    layout.y.ticks = normnet_impl::nice_ticks(layout.y.low, layout.y.high, 9);
   }
 
   void draw_axes(Image& image, const Layout& layout) const {
@@ -301,15 +301,16 @@ class LineChart {
 
   void draw_series(Image& image, const Layout& layout, const Series& series) const {
     const double radius = layout.marker_radius();
-    const DashPattern pattern = series.dashed ? DashPattern{10 * layout.unit, 8 * layout.unit} : DashPattern{};
+    const normnet_impl::DashPattern pattern =
+        series.dashed ? normnet_impl::DashPattern{10 * layout.unit, 8 * layout.unit} : normnet_impl::DashPattern{};
     std::vector<Segment> strokes;
     std::vector<Point> run;  // finite points without a gap between them
     const auto finish_run = [&] {
-      const std::vector<Segment> more = polyline_strokes(run, pattern, layout.frame);
+      const std::vector<Segment> more = normnet_impl::polyline_strokes(run, pattern, layout.frame);
       strokes.insert(strokes.end(), more.begin(), more.end());
       if (run.size() == 1 || marked(series)) {
         for (const Point& point : run) {
-          if (visible_part({point, point}, layout.frame)) image.draw_disc(point, radius, *series.color);
+          if (normnet_impl::visible_part({point, point}, layout.frame)) image.draw_disc(point, radius, *series.color);
         }
       }
       run.clear();
@@ -376,7 +377,8 @@ class LineChart {
     const double end = start + layout.sample_length();
     const double dash = layout.sample_length() / 3.8;  // three dashes and two gaps
     const std::array<Point, 2> sample{{{start, y}, {end, y}}};
-    const auto strokes = polyline_strokes(sample, series.dashed ? DashPattern{dash, 0.4 * dash} : DashPattern{}, image.bounds());
+    const auto strokes = normnet_impl::polyline_strokes(
+        sample, series.dashed ? normnet_impl::DashPattern{dash, 0.4 * dash} : normnet_impl::DashPattern{}, image.bounds());
     image.draw_segments(strokes, layout.thickness(), *series.color, image.bounds());
     if (marked(series)) image.draw_disc({(start + end) / 2, y}, layout.marker_radius(), *series.color);
     TextStyle style{.size = layout.entry_size, .color = ink, .vertical = VerticalAlign::middle};
@@ -390,7 +392,7 @@ class LineChart {
     if (!last) return;
     const Point point = layout.position(series.x[*last], series.y[*last]);
     const bool ends_at_the_right = point.x > layout.right() - 0.06 * static_cast<double>(layout.frame.width);
-    if (ends_at_the_right && visible_part({point, point}, layout.frame)) {
+    if (ends_at_the_right && normnet_impl::visible_part({point, point}, layout.frame)) {
       image.draw_line({point.x + 6 * layout.unit, point.y}, {start - 6 * layout.unit, y}, 1.3 * layout.unit,
                       mix_colors(white, *series.color, 0.6));
     }
@@ -400,4 +402,4 @@ class LineChart {
   std::vector<Series> series_;
 };
 
-}  // namespace normnet
+}  // namespace normnet::viz

@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace normnet {
+namespace normnet::viz {
 
 /// A table whose cells are the darker, the greater their numbers:
 ///
@@ -106,4 +106,4 @@ class MatrixChart {
   std::vector<double> values_;
 };
 
-}  // namespace normnet
+}  // namespace normnet::viz

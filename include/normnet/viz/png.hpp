@@ -23,7 +23,7 @@
 #pragma GCC diagnostic pop
 #endif
 
-namespace normnet {
+namespace normnet::viz {
 
 /// Writes the picture as an 8-bit RGB PNG. As every file it is written whole or not at all.
 /// Throws Error `cannot write "<path>": <reason>`.
@@ -42,4 +42,4 @@ inline void write_png(const Image& image, const std::filesystem::path& path) {
   write_file_atomically(path, {reinterpret_cast<const char*>(png.get()), static_cast<std::size_t>(size)});
 }
 
-}  // namespace normnet
+}  // namespace normnet::viz

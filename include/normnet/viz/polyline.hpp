@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-namespace normnet {
+namespace normnet::normnet_impl {
 
 /// The lengths of a dash and of the gap after it, in pixels; a dash of length 0 means a solid line.
 struct DashPattern {
@@ -20,7 +20,7 @@ struct DashPattern {
 
 /// The part of a segment within [frame.x, frame.x + frame.width] x [frame.y, frame.y + frame.height], as the range of t in
 /// from + t (to - from); nothing when it passes by. Liang and Barsky, "A new concept and method for line clipping", 1984.
-inline std::optional<std::pair<double, double>> visible_part(const Segment& segment, Rect frame) {
+inline std::optional<std::pair<double, double>> visible_part(const viz::Segment& segment, viz::Rect frame) {
   double first = 0;
   double last = 1;
   const auto cut = [&](double start, double direction, double low, double high) {
@@ -41,18 +41,18 @@ inline std::optional<std::pair<double, double>> visible_part(const Segment& segm
 
 /// The strokes that draw the line through the points, as far as they lie within the frame. Dashes follow the line's length from
 /// its first point on, around its corners. A single point gives a stroke of length 0, which draws as a dot.
-inline std::vector<Segment> polyline_strokes(std::span<const Point> points, DashPattern pattern, Rect frame) {
-  std::vector<Segment> strokes;
+inline std::vector<viz::Segment> polyline_strokes(std::span<const viz::Point> points, DashPattern pattern, viz::Rect frame) {
+  std::vector<viz::Segment> strokes;
   if (points.size() == 1 && visible_part({points[0], points[0]}, frame)) strokes.push_back({points[0], points[0]});
   double length_before = 0;
   for (std::size_t i = 1; i < points.size(); ++i) {
-    const Segment segment{points[i - 1], points[i]};
+    const viz::Segment segment{points[i - 1], points[i]};
     const double dx = segment.to.x - segment.from.x;
     const double dy = segment.to.y - segment.from.y;
     const double length = std::hypot(dx, dy);
     const auto at = [&](double distance) {
       const double t = length > 0 ? distance / length : 0;
-      return Point{segment.from.x + t * dx, segment.from.y + t * dy};
+      return viz::Point{segment.from.x + t * dx, segment.from.y + t * dy};
     };
     if (const auto part = visible_part(segment, frame)) {
       const double first = part->first * length;
@@ -74,4 +74,4 @@ inline std::vector<Segment> polyline_strokes(std::span<const Point> points, Dash
   return strokes;
 }
 
-}  // namespace normnet
+}  // namespace normnet::normnet_impl

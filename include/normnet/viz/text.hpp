@@ -8,7 +8,7 @@
 #include <string>
 #include <string_view>
 
-namespace normnet {
+namespace normnet::viz {
 
 enum class HorizontalAlign { left, center, right };
 
@@ -65,4 +65,4 @@ inline std::string shorten(std::string_view text, const Font& font, double size,
   return kept + "…";
 }
 
-}  // namespace normnet
+}  // namespace normnet::viz

@@ -13,15 +13,13 @@
 #include <utility>
 #include <vector>
 
-namespace normnet {
+namespace normnet::normnet_impl {
 
 /// The ticks of an axis: ascending values, and the label of each.
 struct Ticks {
   std::vector<double> values;
   std::vector<std::string> labels;
 };
-
-namespace normnet_impl {
 
 /// `2e-06` and `1.5e+06` as people write them: 2e-6, 1.5e6.
 inline std::string scientific(double value) {
@@ -34,8 +32,6 @@ inline std::string scientific(double value) {
   while (text[digits] == '0' && digits + 1 < text.size()) text.erase(digits, 1);
   return text;
 }
-
-}  // namespace normnet_impl
 
 /// Ticks at all the multiples of a step within [low, high]. The step is the smallest of 1, 2 or 5 times a power of ten that cuts
 /// the range into at most `intervals` parts; with `whole` it is at least 1. The values are the doubles nearest to the decimals
@@ -74,7 +70,7 @@ inline Ticks nice_ticks(double low, double high, Index intervals, bool whole = f
   for (const double tick : ticks.values) {
     const bool plain = largest < 1e6 && largest >= 1e-3;
     const int decimals = plain ? std::max(0, -exponent) : 0;
-    ticks.labels.push_back(plain || tick == 0 ? to_fixed(tick, decimals) : normnet_impl::scientific(tick));
+    ticks.labels.push_back(plain || tick == 0 ? to_fixed(tick, decimals) : scientific(tick));
   }
   return ticks;
 }
@@ -88,7 +84,7 @@ inline std::string to_readable(double value) {
   double rounded = 0;
   std::from_chars(buffer.data(), end, rounded);
   const int exponent = static_cast<int>(std::floor(std::log10(std::abs(rounded))));
-  if (exponent < -4 || exponent > 5) return normnet_impl::scientific(rounded);
+  if (exponent < -4 || exponent > 5) return scientific(rounded);
   return to_fixed(value, std::max(0, 3 - exponent));
 }
 
@@ -101,4 +97,4 @@ inline std::pair<double, double> padded_range(double low, double high, double sh
   return {low - margin, high + margin};
 }
 
-}  // namespace normnet
+}  // namespace normnet::normnet_impl
