@@ -3,6 +3,7 @@
 
 #include <normnet/core/error.hpp>
 #include <normnet/core/shape.hpp>
+#include <normnet/viz/stb_truetype.hpp>
 
 #include <algorithm>
 #include <array>
@@ -17,21 +18,6 @@
 #include <system_error>
 #include <utility>
 #include <vector>
-
-// Every translation unit gets its own private copy of the rasteriser, which is what lets a header-only library use it.
-#if defined(__GNUC__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-function"
-#endif
-#define STBTT_STATIC
-#define STB_TRUETYPE_IMPLEMENTATION
-#include <stb_easy_font.h>
-#include <stb_truetype.h>
-#undef STB_TRUETYPE_IMPLEMENTATION
-#undef STBTT_STATIC
-#if defined(__GNUC__)
-#pragma GCC diagnostic pop
-#endif
 
 namespace normnet::viz {
 
@@ -61,8 +47,8 @@ class Font {
     if (!file || !std::filesystem::is_regular_file(path)) fail("cannot read the font \"", path.string(), "\"");
     auto data = std::make_shared<TrueType>();
     data->bytes.assign(std::istreambuf_iterator<char>(file), {});
-    if (!is_whole_font(data->bytes) || stbtt_InitFont(&data->info, data->bytes.data(), 0) == 0 ||
-        stbtt_FindGlyphIndex(&data->info, 'A') == 0) {
+    if (!is_whole_font(data->bytes) || normnet_impl::truetype_InitFont(&data->info, data->bytes.data(), 0) == 0 ||
+        normnet_impl::truetype_FindGlyphIndex(&data->info, 'A') == 0) {
       fail("expected a TrueType font in \"", path.string(), "\", got something else or a damaged one");
     }
     Font font;
@@ -105,7 +91,7 @@ class Font {
     check_size(size);
     if (!true_type_) return size / builtin_em * builtin_cap;
     int x0 = 0, y0 = 0, x1 = 0, y1 = 0;
-    stbtt_GetCodepointBox(&true_type_->info, 'H', &x0, &y0, &x1, &y1);
+    normnet_impl::truetype_GetCodepointBox(&true_type_->info, 'H', &x0, &y0, &x1, &y1);
     return scale(size) * y1;
   }
 
@@ -144,7 +130,7 @@ class Font {
  private:
   struct TrueType {
     std::vector<unsigned char> bytes;
-    stbtt_fontinfo info = {};
+    normnet_impl::stbtt_fontinfo info = {};
   };
 
   // The letters of stb_easy_font, in its own units: capitals fill rows 0 to 7, a line is 12 rows.
@@ -160,14 +146,14 @@ class Font {
   }
 
   double scale(double size) const {
-    return static_cast<double>(stbtt_ScaleForMappingEmToPixels(&true_type_->info, static_cast<float>(size)));
+    return static_cast<double>(normnet_impl::truetype_ScaleForMappingEmToPixels(&true_type_->info, static_cast<float>(size)));
   }
 
   /// Ascent and (negative) descent, in the font's units.
   std::array<int, 2> vertical_metrics() const {
     std::array<int, 2> metrics{};
     int line_gap = 0;
-    stbtt_GetFontVMetrics(&true_type_->info, &metrics[0], &metrics[1], &line_gap);
+    normnet_impl::truetype_GetFontVMetrics(&true_type_->info, &metrics[0], &metrics[1], &line_gap);
     return metrics;
   }
 
@@ -178,7 +164,7 @@ class Font {
       for (std::size_t i = 0; i < length; ++i) value = value << 8 | bytes[at + i];
       return value;
     };
-    if (bytes.size() < 12 || stbtt_GetFontOffsetForIndex(bytes.data(), 0) != 0) return false;
+    if (bytes.size() < 12 || normnet_impl::truetype_GetFontOffsetForIndex(bytes.data(), 0) != 0) return false;
     const std::size_t tables = number(4, 2);
     if (bytes.size() < 12 + 16 * tables) return false;
     for (std::size_t table = 0; table < tables; ++table) {
@@ -241,11 +227,11 @@ class Font {
     double at = 0;
     int previous = 0;
     for (const char32_t point : code_points(text)) {
-      const int glyph = stbtt_FindGlyphIndex(&true_type_->info, static_cast<int>(point));
+      const int glyph = normnet_impl::truetype_FindGlyphIndex(&true_type_->info, static_cast<int>(point));
       int advance = 0;
       int bearing = 0;
-      stbtt_GetGlyphHMetrics(&true_type_->info, glyph, &advance, &bearing);
-      if (previous != 0) at += pixels * stbtt_GetGlyphKernAdvance(&true_type_->info, previous, glyph);
+      normnet_impl::truetype_GetGlyphHMetrics(&true_type_->info, glyph, &advance, &bearing);
+      if (previous != 0) at += pixels * normnet_impl::truetype_GetGlyphKernAdvance(&true_type_->info, previous, glyph);
       visit(glyph, at, at + pixels * advance);
       at += pixels * advance;
       previous = glyph;
@@ -254,18 +240,19 @@ class Font {
 
   void paint_true_type(TextMask& mask, std::string_view text, double size) const {
     const auto pixels = static_cast<float>(scale(size));
-    const stbtt_fontinfo* info = &true_type_->info;
+    const normnet_impl::stbtt_fontinfo* info = &true_type_->info;
     std::vector<unsigned char> bitmap;
     each_glyph(text, size, [&](int glyph, double start, double) {
       const double whole = std::floor(start);
       const auto shift = static_cast<float>(start - whole);
       int x0 = 0, y0 = 0, x1 = 0, y1 = 0;
-      stbtt_GetGlyphBitmapBoxSubpixel(info, glyph, pixels, pixels, shift, 0, &x0, &y0, &x1, &y1);
+      normnet_impl::truetype_GetGlyphBitmapBoxSubpixel(info, glyph, pixels, pixels, shift, 0, &x0, &y0, &x1, &y1);
       const int columns = x1 - x0;
       const int rows = y1 - y0;
       if (columns <= 0 || rows <= 0) return;  // a space
       bitmap.assign(static_cast<std::size_t>(columns) * static_cast<std::size_t>(rows), 0);
-      stbtt_MakeGlyphBitmapSubpixel(info, bitmap.data(), columns, rows, columns, pixels, pixels, shift, 0, glyph);
+      normnet_impl::truetype_MakeGlyphBitmapSubpixel(info, bitmap.data(), columns, rows, columns, pixels, pixels, shift, 0,
+                                                     glyph);
       for (int y = 0; y < rows; ++y) {
         for (int x = 0; x < columns; ++x) {
           const float share = static_cast<float>(bitmap[static_cast<std::size_t>(Index{y} * columns + x)]) / 255.0F;
@@ -291,7 +278,7 @@ class Font {
     return ascii;
   }
 
-  static double builtin_width(std::string text) { return stb_easy_font_width(text.data()); }
+  static double builtin_width(std::string text) { return normnet_impl::stb_easy_font_width(text.data()); }
 
   /// stb_easy_font draws with rectangles; each adds to a pixel the area that it covers of it.
   static void paint_builtin(TextMask& mask, std::string_view text, double size) {
@@ -303,7 +290,7 @@ class Font {
     constexpr std::size_t most_quads_per_letter = 16;  // the font's own letters need at most 11
     std::vector<Vertex> vertices(4 * most_quads_per_letter * (ascii.size() + 1));
     const auto buffer_size = static_cast<int>(vertices.size() * sizeof(Vertex));
-    const int quads = stb_easy_font_print(0, 0, ascii.data(), nullptr, vertices.data(), buffer_size);
+    const int quads = normnet_impl::stb_easy_font_print(0, 0, ascii.data(), nullptr, vertices.data(), buffer_size);
     const double pixels = size / builtin_em;
     for (std::size_t quad = 0; quad < static_cast<std::size_t>(quads); ++quad) {
       const Vertex& top_left = vertices[4 * quad];

@@ -4,24 +4,11 @@
 #include <normnet/core/error.hpp>
 #include <normnet/io/atomic_file.hpp>
 #include <normnet/viz/image.hpp>
+#include <normnet/viz/stb_image_write.hpp>
 
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
-
-// Every translation unit gets its own private copy of the encoder, which is what lets a header-only library use it.
-#if defined(__GNUC__)
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wunused-function"
-#endif
-#define STB_IMAGE_WRITE_STATIC
-#define STB_IMAGE_WRITE_IMPLEMENTATION
-#include <stb_image_write.h>
-#undef STB_IMAGE_WRITE_IMPLEMENTATION
-#undef STB_IMAGE_WRITE_STATIC
-#if defined(__GNUC__)
-#pragma GCC diagnostic pop
-#endif
 
 namespace normnet::viz {
 
@@ -35,7 +22,8 @@ inline void write_png(const Image& image, const std::filesystem::path& path) {
   }
   int size = 0;
   const std::unique_ptr<unsigned char, decltype(&std::free)> png(
-      stbi_write_png_to_mem(image.bytes().data(), 0, static_cast<int>(image.width()), static_cast<int>(image.height()), 3, &size),
+      normnet_impl::stbi_write_png_to_mem(image.bytes().data(), 0, static_cast<int>(image.width()),
+                                          static_cast<int>(image.height()), 3, &size),
       &std::free);
   if (!png) refuse("out of memory");
 
