@@ -9,6 +9,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,15 +23,19 @@ struct Ticks {
 };
 
 /// `2e-06` and `1.5e+06` as people write them: 2e-6, 1.5e6.
-inline std::string scientific(double value) {
-  std::array<char, 64> buffer{};
-  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::scientific).ptr;
-  std::string text(buffer.data(), end);
+inline std::string without_padding(std::string text) {
   const std::size_t exponent = text.find('e') + 1;
   if (text[exponent] == '+') text.erase(exponent, 1);
   const std::size_t digits = text[exponent] == '-' ? exponent + 1 : exponent;
   while (text[digits] == '0' && digits + 1 < text.size()) text.erase(digits, 1);
   return text;
+}
+
+/// The shortest text in scientific notation that reads back as exactly this number: 2e-6.
+inline std::string scientific(double value) {
+  std::array<char, 64> buffer{};
+  const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::scientific).ptr;
+  return without_padding({buffer.data(), end});
 }
 
 /// Ticks at all the multiples of a step within [low, high]. The step is the smallest of 1, 2 or 5 times a power of ten that cuts
@@ -81,11 +86,13 @@ inline std::string to_readable(double value) {
   if (value == 0) return "0";
   std::array<char, 64> buffer{};
   const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::scientific, 3).ptr;
-  double rounded = 0;
-  std::from_chars(buffer.data(), end, rounded);
-  const int exponent = static_cast<int>(std::floor(std::log10(std::abs(rounded))));
-  if (exponent < -4 || exponent > 5) return scientific(rounded);
-  return to_fixed(value, std::max(0, 3 - exponent));
+  std::string rounded(buffer.data(), end);  // 1.200e-05
+  const std::size_t e = rounded.find('e');
+  const int exponent = std::stoi(rounded.substr(e + 1));
+  if (exponent >= -4 && exponent <= 5) return to_fixed(value, std::max(0, 3 - exponent));
+  const std::size_t last_digit = rounded.find_last_not_of(".0", e - 1);
+  rounded.erase(last_digit + 1, e - 1 - last_digit);
+  return without_padding(std::move(rounded));
 }
 
 /// The range of an axis for data within [low, high]: a margin of `share` of the data's range on both sides, so that no line runs
