@@ -18,7 +18,14 @@ function(normnet_fetch_headers name target include_folder url sha256)
   target_include_directories(${target} INTERFACE ${${name}_SOURCE_DIR}/${include_folder})
 endfunction()
 
-find_package(Eigen3 3.4 QUIET CONFIG)
+# Without a version, for Eigen's packages accept one of their own major version only, and both 3.4 and 5 will do.
+if(NOT TARGET Eigen3::Eigen)
+  find_package(Eigen3 QUIET CONFIG)
+  if(Eigen3_FOUND AND (Eigen3_VERSION VERSION_LESS 3.4 OR Eigen3_VERSION VERSION_GREATER_EQUAL 6))
+    message(FATAL_ERROR "normnet: expected Eigen 3.4 or 5, got ${Eigen3_VERSION} in ${Eigen3_DIR}. Set Eigen3_DIR to the folder of another "
+                        "one's Eigen3Config.cmake, or CMAKE_DISABLE_FIND_PACKAGE_Eigen3=ON to fetch it.")
+  endif()
+endif()
 if(NOT TARGET Eigen3::Eigen)
   normnet_fetch_headers(
     eigen Eigen3::Eigen "" https://gitlab.com/libeigen/eigen/-/archive/3.4.0/eigen-3.4.0.tar.gz
