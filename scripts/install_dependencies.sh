@@ -15,7 +15,7 @@ packages=(g++ cmake ninja-build curl ca-certificates
   libeigen3-dev libcli11-dev nlohmann-json3-dev libstb-dev fonts-dejavu-core libjs-chart.js catch2)
 browser=()
 if [[ ${1:-} == --browser ]]; then
-  browser=(chromium chromium-driver python3-selenium)
+  browser=(chromium chromium-driver chromium-sandbox python3-selenium)  # without its sandbox, it starts for root only
 elif (($# > 0)); then
   die "expected --browser or nothing, got $1"
 fi

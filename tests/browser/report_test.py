@@ -2,7 +2,7 @@
 
     report_test.py MAKE_REPORT_PAGE SCRATCH_DIR [unittest's arguments]
 
-Exits with 77 where Chromium, its driver or Selenium is missing.
+Exits with 77 where Chromium, its driver or Selenium is missing, and where Chromium does not start.
 """
 
 import json
@@ -19,6 +19,7 @@ SKIPPED = 77
 
 try:
     from selenium import webdriver
+    from selenium.common.exceptions import WebDriverException
     from selenium.webdriver import ActionChains
     from selenium.webdriver.chrome.service import Service
     from selenium.webdriver.common.by import By
@@ -82,7 +83,7 @@ REFRESH = 0.5
 
 
 def start_browser():
-    """A headless Chromium; ends this program with 77 where there is none."""
+    """A headless Chromium; ends this program with 77 where there is none, or where it does not start."""
     driver_path = shutil.which("chromedriver")
     browser_path = shutil.which("chromium") or shutil.which("google-chrome")
     if not driver_path or not browser_path:
@@ -95,7 +96,21 @@ def start_browser():
     if os.geteuid() == 0:
         options.add_argument("--no-sandbox")  # Chromium does not start otherwise
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    return webdriver.Chrome(service=Service(driver_path), options=options)
+    try:
+        return webdriver.Chrome(service=Service(driver_path), options=options)
+    except WebDriverException as error:
+        print(f"report_test.py: skipped, because {browser_path} does not start: {error.msg}{why_not(browser_path)}")
+        sys.exit(SKIPPED)
+
+
+def why_not(browser_path):
+    """What a browser that does not start says itself, where the driver tells no more than that it has ended."""
+    command = [browser_path, "--headless=new", "--disable-gpu", "--dump-dom", "about:blank"]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"\n{error}"
+    return "" if ended.returncode == 0 else f"\n{ended.stderr.strip()}"
 
 
 class ReportTest(unittest.TestCase):

@@ -33,9 +33,9 @@ expect_calls() {  # a description, then the expected calls of apt-get, then the 
 expect_calls "nothing is missing" ""
 expect_calls "nothing is missing, with the browser" "" --browser
 
-printf '%s\n' chromium chromium-driver python3-selenium >absent
+printf '%s\n' chromium chromium-driver chromium-sandbox python3-selenium >absent
 expect_calls "nobody asked for a browser" ""
-expect_calls "a browser that is missing" $'update\ninstall --yes --no-install-recommends chromium chromium-driver python3-selenium' --browser
+expect_calls "a browser that is missing" $'update\ninstall --yes --no-install-recommends chromium chromium-driver chromium-sandbox python3-selenium' --browser
 echo chromium >unknown
 expect_calls "a browser that the distribution does not have" "" --browser
 echo catch2 >>absent
