@@ -85,6 +85,8 @@ class BlockLayer : public Layer<T> {
   /// whether the pass computes dx.
   virtual bool reads_gradient_border(const Shape&, bool /*with_dx*/) const { return true; }
 
+  BlockLayer<T>* as_block_layer() final { return this; }
+
   void forward(const Batch<T>& x, Batch<T>& y, const Mode& mode) final {
     set_prologue({});
     BlockSchedule schedule(x.blocks());

@@ -56,6 +56,12 @@ constexpr bool keeps_output(Keeps keeps) { return (static_cast<int>(keeps) & 2) 
 
 template <class T>
 class LayerWatcher;  // nn/layer_watcher.hpp
+template <class T>
+class BlockLayer;  // nn/block_layer.hpp
+template <class T>
+class Sequential;  // nn/sequential.hpp
+template <class T>
+class Residual;  // nn/residual.hpp
 
 /// The base of every layer. A layer of your own derives from it and needs type(), output_shape(), forward() and backward(), and
 /// parameters() if it has any; `gradient_check` (normnet/testing/gradient_check.hpp) proves the backward pass.
@@ -128,6 +134,11 @@ class Layer {
 
   /// For layers that hold models: passes them a watcher, or null, which ends it.
   virtual void watch(LayerWatcher<T>* watcher) { (void)watcher; }
+
+  /// This layer as what it is, null if it is not: the library needs no dynamic_cast, which -fno-rtti forbids.
+  virtual BlockLayer<T>* as_block_layer() { return nullptr; }
+  virtual Sequential<T>* as_sequential() { return nullptr; }
+  virtual Residual<T>* as_residual() { return nullptr; }
 
   /// For errors: `Conv2d "conv4"`, or `Conv2d` for a layer without a name.
   std::string label() const { return name_.empty() ? type() : type() + " \"" + name_ + "\""; }

@@ -30,6 +30,7 @@ class Residual final : public BlockLayer<T> {
   Sequential<T>* projection() { return projection_ ? &*projection_ : nullptr; }
 
   std::string type() const override { return "Residual"; }
+  Residual* as_residual() override { return this; }
 
   Shape output_shape(const Shape& input) const override {
     const Shape added = projection_ ? projection_->output_shape(input) : input;

@@ -134,6 +134,7 @@ class Sequential final : public BlockLayer<T> {
   // The interface of a layer.
 
   std::string type() const override { return "Sequential"; }
+  Sequential* as_sequential() override { return this; }
 
   Shape output_shape(const Shape& input) const override {
     Shape shape = input;
@@ -354,7 +355,7 @@ class Sequential final : public BlockLayer<T> {
   }
 
   // Null if it is no such layer.
-  BlockLayer<T>* block_layer_at(std::size_t i) const { return dynamic_cast<BlockLayer<T>*>(layers_[i].get()); }
+  BlockLayer<T>* block_layer_at(std::size_t i) const { return layers_[i]->as_block_layer(); }
 
   // The ReLUs whose backward passes a layer can do.
   normnet_impl::Rectified rectified_at(std::size_t i) const {

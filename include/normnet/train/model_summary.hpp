@@ -92,8 +92,8 @@ class ModelSummary {
 
   template <class T>
   void add(Layer<T>& layer, const Shape& input, int depth) {
-    auto* const sequential = dynamic_cast<Sequential<T>*>(&layer);
-    auto* const residual = dynamic_cast<Residual<T>*>(&layer);
+    auto* const sequential = layer.as_sequential();
+    auto* const residual = layer.as_residual();
     const Shape output = layer.output_shape(input);
     std::int64_t parameters = 0;
     for (const auto& [name, parameter] : layer.parameters()) parameters += parameter->value.size();
