@@ -16,6 +16,7 @@
 #include <normnet/nn/max_pool2d.hpp>
 #include <normnet/nn/residual.hpp>
 #include <normnet/nn/sequential.hpp>
+#include <normnet/nn/softmax.hpp>
 #include <normnet/testing/gradient_check.hpp>
 
 using namespace normnet;
@@ -424,6 +425,51 @@ TEST_CASE("a watcher sees what every layer writes, and changes no bit", "[sequen
   CHECK(alone.names.size() == 4);
 }
 
+TEST_CASE("a watcher sees the backward pass of every ReLU whose output is written", "[sequential][norm]") {
+  // ReLUs before and behind norms, which do their backward passes where nobody looks on.
+  struct Recorder final : LayerWatcher<float> {
+    std::vector<std::string> names;
+    std::vector<Tensor<float>> values;
+
+    void before_forward(const Batch<float>&) override {}
+    void after_forward(Layer<float>&, const Batch<float>&) override {}
+    void before_backward(const Batch<float>&) override {}
+    void after_backward(Layer<float>& layer, const Batch<float>* dx) override {
+      names.push_back(layer.name());
+      if (dx != nullptr) values.push_back(dx->to_tensor());
+    }
+  } recorder;
+  const auto build = [] {
+    Sequential<float> net(1);
+    net.add(Conv2d<float>({.in_channels = 3, .out_channels = 6, .kernel_size = 3, .padding = 1}), "conv");
+    net.add(ReLU<float>(), "relu1").add(BatchNorm2d<float>(6), "norm1").add(ReLU<float>(), "relu2");
+    net.add(GroupNorm<float>(2, 6), "norm2").add(ReLU<float>(), "relu3");
+    return net;
+  };
+  const auto x = Batch<float>::from(test::random_tensor<float>({19, 3, 5, 7}, 1)),
+             dy = Batch<float>::from(test::random_tensor<float>({19, 6, 5, 7}, 2));
+  auto net = build(), plain = build();
+  net.watch(&recorder);
+  net.forward(x);
+  Batch<float> dx;
+  net.backward(dy, dx);
+  CHECK(recorder.names == std::vector<std::string>{"relu3", "norm2", "relu2", "norm1", "relu1", "conv"});
+
+  LayerByLayer<float> reference;
+  reference.forward(plain, x, Random(1).fork(~std::uint64_t{0}).fork(0));
+  std::vector<Tensor<float>> expected;
+  Batch<float> gradient = dy;
+  for (Index i = plain.size(); i-- > 0;) {
+    const auto of_output = LayerByLayer<float>::with_halo(gradient, plain[i].gradient_halo());
+    Batch<float> of_input(reference.values[static_cast<std::size_t>(i)].shape());
+    plain[i].backward(reference.values[static_cast<std::size_t>(i)], reference.values[static_cast<std::size_t>(i) + 1], of_output,
+                      of_input);
+    expected.push_back(of_input.to_tensor());
+    gradient = of_input;
+  }
+  CHECK(recorder.values == expected);
+}
+
 TEST_CASE("the plan overwrites what nobody reads again", "[sequential]") {
   const auto x = Batch<float>::from(test::random_tensor<float>({32, 3, 8, 6}, 1));
   Sequential<float> net;
@@ -441,6 +487,29 @@ TEST_CASE("the plan overwrites what nobody reads again", "[sequential]") {
   net.inference(x);
   // One value for all four.
   CHECK(net.activation_bytes() == 4 * map + output + mask);
+}
+
+TEST_CASE("what a layer reads of its own output is not overwritten", "[sequential]") {
+  // Dropout works in place and reads neither of its maps again, but the layer before reads its output: each layer that keeps it, at
+  // the top, in a chain within, behind a convolution that could compute it.
+  const auto build = [] {
+    Sequential<float> within, net(1);
+    within.add(Tanh<float>()).add(Dropout<float>(0.5)).add(Softmax<float>()).add(Dropout<float>(0.25));
+    net.add(Sigmoid<float>()).add(Dropout<float>(0.5));
+    net.add(Conv2d<float>({.in_channels = 3, .out_channels = 4, .kernel_size = 3, .padding = 1}));
+    net.add(ReLU<float>()).add(Dropout<float>(0.25)).add(std::move(within)).add(LeakyReLU<float>(0.2)).add(Dropout<float>(0.5));
+    return net;
+  };
+  auto net = build(), plain = build();
+  const auto x = Batch<float>::from(test::random_tensor<float>({19, 3, 6, 7}, 1)),
+             dy = Batch<float>::from(test::random_tensor<float>({19, 4, 6, 7}, 2));
+  LayerByLayer<float> reference;
+  reference.forward(plain, x, Random(1).fork(~std::uint64_t{0}).fork(0));
+  CHECK(net.forward(x).to_tensor() == reference.values.back().to_tensor());
+  Batch<float> dx;
+  net.backward(dy, dx);
+  CHECK(dx.to_tensor() == reference.backward(plain, dy).to_tensor());
+  CHECK(gradients(net) == gradients(plain));
 }
 
 TEST_CASE("the plan has no memory for what nobody writes", "[sequential][norm]") {
