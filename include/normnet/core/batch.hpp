@@ -119,7 +119,8 @@ class Batch {
     std::fill_n(row(block, c, height() - 1) + width(), left + above * row_stride(), zero);
   }
 
-  const Shape& shape() const { return layout_.shape; }
+  const Shape& shape() const& { return layout_.shape; }
+  Shape shape() && { return std::move(layout_.shape); }
   Index images() const { return shape().rank() == 0 ? 0 : shape()[0]; }
   Index channels() const { return layout_.channels; }
   Index height() const { return layout_.height; }

@@ -9,6 +9,7 @@
 #include <limits>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace normnet {
@@ -51,7 +52,8 @@ class Shape {
     return product;
   }
 
-  const std::vector<Index>& extents() const { return extents_; }
+  const std::vector<Index>& extents() const& { return extents_; }
+  std::vector<Index> extents() && { return std::move(extents_); }
 
   std::string to_string() const {
     if (extents_.empty()) return "scalar";

@@ -21,8 +21,9 @@ template <class T>
 class Tensor {
  public:
   using Scalar = T;
-  using Matrix = Eigen::Map<Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
-  using ConstMatrix = Eigen::Map<const Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>>;
+  using OwnMatrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  using Matrix = Eigen::Map<OwnMatrix>;
+  using ConstMatrix = Eigen::Map<const OwnMatrix>;
 
   /// A tensor without elements, of shape {0}.
   Tensor() : shape_{0} {}
@@ -40,14 +41,18 @@ class Tensor {
   Tensor(Shape shape, std::initializer_list<T> values)
       : Tensor(std::move(shape), std::span<const T>(values.begin(), values.size())) {}
 
-  const Shape& shape() const { return shape_; }
+  const Shape& shape() const& { return shape_; }
+  Shape shape() && { return std::move(shape_); }
   Index size() const { return elements_.size(); }
   bool empty() const { return elements_.empty(); }
 
-  T* data() { return elements_.data(); }
-  const T* data() const { return elements_.data(); }
-  std::span<T> span() { return elements_.span(); }
-  std::span<const T> span() const { return elements_.span(); }
+  /// The elements in memory order, as long as the tensor lives: a temporary gives none.
+  T* data() & { return elements_.data(); }
+  const T* data() const& { return elements_.data(); }
+  const T* data() const&& = delete;
+  std::span<T> span() & { return elements_.span(); }
+  std::span<const T> span() const& { return elements_.span(); }
+  std::span<const T> span() const&& = delete;
 
   /// The element at the given indices. Throws Error when their number is not the rank, or one is out of range.
   template <std::integral... Indices>
@@ -63,9 +68,11 @@ class Tensor {
   T& operator[](Index i) { return elements_[checked(i)]; }
   const T& operator[](Index i) const { return elements_[checked(i)]; }
 
-  /// The elements as an Eigen matrix of shape[0] rows; shares memory. Throws Error for a scalar.
-  Matrix matrix() { return Matrix(data(), rows(), columns()); }
-  ConstMatrix matrix() const { return ConstMatrix(data(), rows(), columns()); }
+  /// The elements as an Eigen matrix of shape[0] rows, which shares the tensor's memory; that of a temporary has its own. Throws
+  /// Error for a scalar.
+  Matrix matrix() & { return Matrix(data(), rows(), columns()); }
+  ConstMatrix matrix() const& { return ConstMatrix(data(), rows(), columns()); }
+  OwnMatrix matrix() const&& { return matrix(); }
 
   /// The same elements in another shape. Throws Error when the number of elements differs.
   Tensor reshaped(Shape shape) const& { return Tensor(*this).reshaped(std::move(shape)); }

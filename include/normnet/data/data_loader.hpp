@@ -4,6 +4,7 @@
 #include <normnet/core/aligned_array.hpp>
 #include <normnet/core/batch.hpp>
 #include <normnet/core/error.hpp>
+#include <normnet/core/in_use.hpp>
 #include <normnet/core/parallel.hpp>
 #include <normnet/core/random.hpp>
 #include <normnet/data/dataset.hpp>
@@ -85,8 +86,11 @@ class DataLoader {
     if (options_.shuffle) random_.shuffle(std::span(order_));
   }
 
-  /// A batch of the epoch, valid until the next call; padding lanes are zero. Throws Error out of range.
-  const LabelledBatch<T>& load(Index batch) {
+  /// A batch of the epoch, valid until the next call and as long as the loader lives; padding lanes are zero. Throws Error out of
+  /// range.
+  const LabelledBatch<T>& load(Index batch) & {
+    const normnet_impl::InUse::Scope use(
+        in_use_, [] { return "DataLoader"; }, "loader of its own");
     if (batch < 0 || batch >= batches()) fail("DataLoader: no batch ", batch, " among ", batches());
     const Index begin = batch * options_.batch_size;
     const Index images = std::min(options_.batch_size, data_->size() - begin);
@@ -128,8 +132,8 @@ class DataLoader {
     DataLoader* loader_;
   };
 
-  /// Calls start_epoch and returns its batches.
-  Epoch epoch(Index epoch) {
+  /// Calls start_epoch and returns its batches, which live as long as the loader.
+  Epoch epoch(Index epoch) & {
     start_epoch(epoch);
     return Epoch(*this);
   }
@@ -171,6 +175,7 @@ class DataLoader {
   AlignedArray<std::array<T, 256>> tables_;  // of each channel
   AlignedArray<Placement> placements_;       // of each image of the batch; none without augmentation
   LabelledBatch<T> batch_;
+  normnet_impl::InUse in_use_;  // by load()
 };
 
 }  // namespace normnet::inline NORMNET_ABI

@@ -56,17 +56,23 @@ class Dataset {
   /// The bytes of one image: C x H x W.
   Index image_bytes() const { return channels() * height() * width(); }
 
-  /// Image i, planar C x H x W. Throws Error out of range.
-  std::span<const std::uint8_t> image(Index i) const {
+  /// Image i, planar C x H x W, as long as the data set lives; of a temporary, a copy. Throws Error out of range.
+  std::span<const std::uint8_t> image(Index i) const& {
     const auto count = static_cast<std::size_t>(image_bytes());
     return std::span(bytes_).subspan(checked(i) * count, count);
+  }
+  std::vector<std::uint8_t> image(Index i) const&& {
+    const std::span<const std::uint8_t> pixels = image(i);
+    return {pixels.begin(), pixels.end()};
   }
 
   /// The class of image i. Throws Error out of range.
   int label(Index i) const { return labels_[checked(i)]; }
-  std::span<const int> labels() const { return labels_; }
+  std::span<const int> labels() const& { return labels_; }
+  std::vector<int> labels() && { return std::move(labels_); }
 
-  const std::vector<std::string>& class_names() const { return options_.class_names; }
+  const std::vector<std::string>& class_names() const& { return options_.class_names; }
+  std::vector<std::string> class_names() && { return std::move(options_.class_names); }
   int classes() const { return static_cast<int>(options_.class_names.size()); }
   bool synthetic() const { return options_.synthetic; }
 

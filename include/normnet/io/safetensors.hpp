@@ -51,7 +51,8 @@ class SafeTensors {
   std::map<std::string, std::string> metadata;
 
   /// All tensors by their names.
-  const std::map<std::string, Entry>& entries() const { return entries_; }
+  const std::map<std::string, Entry>& entries() const& { return entries_; }
+  std::map<std::string, Entry> entries() && { return std::move(entries_); }
 
   bool contains(const std::string& name) const { return entries_.count(name) != 0; }
 

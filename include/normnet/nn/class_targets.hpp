@@ -3,6 +3,7 @@
 
 #include <normnet/core/aligned_array.hpp>
 #include <normnet/core/error.hpp>
+#include <normnet/core/in_use.hpp>
 #include <normnet/core/shape.hpp>
 #include <normnet/nn/loss.hpp>
 
@@ -73,6 +74,11 @@ class ClassTargets {
     }
   }
 
+  /// For a pass of the loss, as long as it lives. Throws Error when another one is under way.
+  normnet_impl::InUse::Scope begin_use() {
+    return {in_use_, [this] { return loss_; }, "loss of its own"};
+  }
+
   int label(Index n) const { return labels_[n]; }
 
   /// Whether image n counts.
@@ -120,6 +126,7 @@ class ClassTargets {
   AlignedArray<int> labels_;
   Index classes_ = 0;
   LossTotal total_;
+  normnet_impl::InUse in_use_;  // by a pass
 };
 
 }  // namespace normnet

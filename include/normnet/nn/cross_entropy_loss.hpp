@@ -48,6 +48,7 @@ class CrossEntropyLoss final : public Loss<T> {
   std::string type() const override { return "CrossEntropyLoss"; }
 
   double forward(const Batch<T>& prediction, std::span<const int> labels) override {
+    const auto use = targets_.begin_use();
     targets_.assign(prediction.shape(), labels);
     probability_.reset(prediction.shape());
     gradient_.reset(prediction.shape());
@@ -73,6 +74,7 @@ class CrossEntropyLoss final : public Loss<T> {
   ///
   /// Derivation: docs/derivations.md.
   const Batch<T>& backward() override {
+    const auto use = targets_.begin_use();
     gradient_.fill(T(0));
     parallel_for(gradient_.blocks(), lanes * gradient_.channels(), [&](Index block) {
       for (int lane = 0; lane < gradient_.images_in(block); ++lane) {

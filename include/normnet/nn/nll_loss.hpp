@@ -35,6 +35,7 @@ class NLLLoss final : public Loss<T> {
   std::string type() const override { return "NLLLoss"; }
 
   double forward(const Batch<T>& prediction, std::span<const int> labels) override {
+    const auto use = targets_.begin_use();
     targets_.assign(prediction.shape(), labels);
     gradient_.reset(prediction.shape());
     AlignedArray<double> losses(prediction.images());
@@ -51,6 +52,7 @@ class NLLLoss final : public Loss<T> {
   ///
   /// Derivation: docs/derivations.md.
   const Batch<T>& backward() override {
+    const auto use = targets_.begin_use();
     gradient_.fill(T(0));
     for (Index n = 0; n < gradient_.images(); ++n) {
       if (targets_.counts(n)) gradient_.set(n, targets_.label(n), 0, 0, static_cast<T>(-targets_.target(n, targets_.label(n))));

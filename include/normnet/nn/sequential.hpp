@@ -1,6 +1,7 @@
 // A chain of layers, and the plan of the memory between them.
 #pragma once
 
+#include <normnet/core/in_use.hpp>
 #include <normnet/core/unoptimized.hpp>
 #include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/layer_watcher.hpp>
@@ -74,28 +75,33 @@ class Sequential final : public BlockLayer<T> {
   void eval() { train(false); }
   bool training() const { return training_; }
 
-  /// The model's output, valid until the next call. x must stay as it is until backward() is done. Throws Error when a layer
-  /// cannot take its input.
+  /// The model's output, valid until the next call. x must stay as it is until backward() is done; a temporary is kept by the model.
+  /// Throws Error when a layer cannot take its input.
   const Batch<T>& forward(const Batch<T>& x) {
-    Mode mode{.training = training_, .random = random_.fork(pass_stream)};
-    if (training_) mode.random = mode.random.fork(passes_++);
-    forward_from_top(x, mode);
-    caller_input_ = &x;
-    return top_output_;
+    const InUse::Scope use = begin_use();
+    own_input_ = nullptr;
+    return forward_and_keep(x);
   }
+  const Batch<T>& forward(Batch<T>&& x) {
+    const InUse::Scope use = begin_use();
+    own_input_ = std::unique_ptr<Batch<T>>(new Batch<T>(std::move(x)));
+    return forward_and_keep(*own_input_);
+  }
+  const Batch<T>& forward(const Batch<T>&&) = delete;  // it would be gone
 
   /// The same in evaluation mode, whatever the model's mode is, and without a backward pass to follow: the feature maps of all
   /// layers share the memory of the largest two, which a block finds in the cache.
   const Batch<T>& inference(const Batch<T>& x) {
-    forward_from_top(x, {.training = false, .random = random_.fork(pass_stream), .gradient = false});
-    return top_output_;
+    const InUse::Scope use = begin_use();
+    return infer(x);
   }
 
   /// forward() for a tensor of shape N x C x H x W or N x F; keeps no state for backward().
   Tensor<T> forward(const Tensor<T>& x) {
+    const InUse::Scope use = begin_use();
     const Batch<T> batch = Batch<T>::from(x, input_halo());
-    if (!training_) return inference(batch).to_tensor();
-    Tensor<T> y = forward(batch).to_tensor();
+    if (!training_) return infer(batch).to_tensor();
+    Tensor<T> y = forward_and_keep(batch).to_tensor();
     caller_input_ = nullptr;
     return y;
   }
@@ -103,10 +109,14 @@ class Sequential final : public BlockLayer<T> {
   /// Adds the gradients of all parameters, given that of the loss with respect to the output of the last forward(x).
   /// Throws Error without such a pass, when dy has another shape than its output, or when its lanes past the last image are not
   /// zero, as after Batch::fill(): clear_padding_lanes() makes them so.
-  void backward(const Batch<T>& dy) { backward_from_top(dy, nullptr); }
+  void backward(const Batch<T>& dy) {
+    const InUse::Scope use = begin_use();
+    backward_from_top(dy, nullptr);
+  }
 
   /// The same, and the gradient with respect to the input.
   void backward(const Batch<T>& dy, Batch<T>& dx) {
+    const InUse::Scope use = begin_use();
     if (caller_input_ != nullptr) dx.reset(caller_input_->shape(), dx.halo());
     backward_from_top(dy, &dx);
   }
@@ -273,6 +283,7 @@ class Sequential final : public BlockLayer<T> {
   /// Of all feature maps and gradients between the layers, and of what the layers hold.
   std::size_t activation_bytes() const override {
     std::size_t bytes = padded_input_.bytes() + padded_gradient_.bytes() + top_output_.bytes();
+    if (own_input_ != nullptr) bytes += own_input_->bytes();
     bytes += kept_.bytes() + inferred_.bytes() + gradients_.bytes();
     for (const auto& layer : layers_) bytes += layer->activation_bytes();
     return bytes;
@@ -284,6 +295,8 @@ class Sequential final : public BlockLayer<T> {
   }
 
  private:
+  using InUse = normnet_impl::InUse;
+
   static constexpr std::uint64_t pass_stream = ~std::uint64_t{0};  // apart from the streams of the layers' positions
 
   // Without std::make_unique, whose pointer has a type of its own for each layer: those took longer to compile than all else here.
@@ -392,6 +405,25 @@ class Sequential final : public BlockLayer<T> {
     return false;
   }
 
+  InUse::Scope begin_use() {
+    return {in_use_, [this] { return this->label(); }, "model of its own, see clone()"};
+  }
+
+  // forward(x), and what backward() needs of it.
+  const Batch<T>& forward_and_keep(const Batch<T>& x) {
+    Mode mode{.training = training_, .random = random_.fork(pass_stream)};
+    if (training_) mode.random = mode.random.fork(passes_++);
+    forward_from_top(x, mode);
+    caller_input_ = &x;
+    return top_output_;
+  }
+
+  const Batch<T>& infer(const Batch<T>& x) {
+    own_input_ = nullptr;
+    forward_from_top(x, {.training = false, .random = random_.fork(pass_stream), .gradient = false});
+    return top_output_;
+  }
+
   // Writes top_output_.
   void forward_from_top(const Batch<T>& x, const Mode& mode) {
     if (layers_.empty()) fail("Sequential: expected at least one layer, got none");
@@ -467,7 +499,9 @@ class Sequential final : public BlockLayer<T> {
   std::vector<Shape> shapes_;  // of each place
   normnet_impl::Places<T> kept_, inferred_, gradients_;
   const Batch<T>* caller_input_ = nullptr;
+  std::unique_ptr<Batch<T>> own_input_;  // the caller's, where that was a temporary
   Batch<T> top_output_, padded_input_, padded_gradient_;
+  InUse in_use_;  // by a pass
 };
 
 }  // namespace normnet::inline NORMNET_ABI

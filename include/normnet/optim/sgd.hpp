@@ -1,6 +1,7 @@
 // Stochastic gradient descent with momentum.
 #pragma once
 
+#include <normnet/core/in_use.hpp>
 #include <normnet/core/parallel.hpp>
 #include <normnet/optim/optimizer.hpp>
 
@@ -65,6 +66,8 @@ class SGD final : public Optimizer<T> {
   }
 
   void step() override {
+    const normnet_impl::InUse::Scope use(
+        in_use_, [] { return "SGD"; }, "model and an optimizer of its own");
     Index elements = 0;
     for (const Tensor<T>& velocity : velocities_) elements += velocity.size();
     normnet_impl::in_pass(elements / Pack<T>::lanes, [&] {
@@ -118,6 +121,7 @@ class SGD final : public Optimizer<T> {
   Options options_;
   std::vector<Tensor<T>> velocities_;  // v of each parameter
   Tensor<T> started_;
+  normnet_impl::InUse in_use_;  // by step()
 };
 
 }  // namespace normnet::inline NORMNET_ABI

@@ -222,7 +222,7 @@ template <class T>
 std::optional<Anomaly> find_anomaly(Sequential<T>& net, const Batch<T>& x) {
   const normnet_impl::KeptState<T> kept(net);
   const AnomalyDetector<T> detector(net);
-  net.forward(x);
+  net.forward(Batch<T>(x));
   return detector.found();
 }
 
@@ -231,7 +231,7 @@ template <class T>
 std::optional<Anomaly> find_anomaly(Sequential<T>& net, const Batch<T>& x, Loss<T>& loss, std::span<const int> labels) {
   const normnet_impl::KeptState<T> kept(net);
   const AnomalyDetector<T> detector(net);
-  loss.forward(net.forward(x), labels);
+  loss.forward(net.forward(Batch<T>(x)), labels);
   if (detector.found()) return detector.found();
   net.zero_grad();
   net.backward(loss.backward());

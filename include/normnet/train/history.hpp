@@ -36,11 +36,12 @@ struct History {
   bool empty() const { return epochs.empty(); }
 
   /// The latest epoch, and the one of the highest test accuracy (the first of equals). Throw Error when there is none.
-  const EpochRecord& last() const {
+  const EpochRecord& last() const& {
     check();
     return epochs.back();
   }
-  const EpochRecord& best() const {
+  EpochRecord last() const&& { return last(); }
+  const EpochRecord& best() const& {
     check();
     const EpochRecord* best = &epochs.front();
     for (const EpochRecord& epoch : epochs) {
@@ -48,6 +49,7 @@ struct History {
     }
     return *best;
   }
+  EpochRecord best() const&& { return best(); }
 
  private:
   void check() const {

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace normnet::inline NORMNET_ABI {
@@ -41,7 +42,8 @@ class ModelSummary {
     add_children(net, Shape(batch), 0);
   }
 
-  const std::vector<Row>& rows() const { return rows_; }
+  const std::vector<Row>& rows() const& { return rows_; }
+  std::vector<Row> rows() && { return std::move(rows_); }
 
   /// Of the whole model: learnable scalars, and multiplications with an addition in the forward pass of one image.
   std::int64_t parameters() const { return total(&Row::parameters); }

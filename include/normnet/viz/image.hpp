@@ -69,7 +69,8 @@ class Image {
   Rect bounds() const { return {0, 0, width_, height_}; }
 
   /// The pixels row by row, three bytes each: red, green, blue.
-  std::span<const std::uint8_t> bytes() const { return bytes_; }
+  std::span<const std::uint8_t> bytes() const& { return bytes_; }
+  std::vector<std::uint8_t> bytes() && { return std::move(bytes_); }
 
   /// Throws Error outside the picture.
   Color get(Index x, Index y) const {
