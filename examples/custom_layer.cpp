@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <iostream>
+#include <memory>
 
 using namespace normnet;
 
@@ -15,6 +16,7 @@ class Swish final : public Layer<T> {
   explicit Swish(Index channels) : beta_({channels}, T(1)) {}
 
   std::string type() const override { return "Swish"; }
+  std::unique_ptr<Layer<T>> with_same_options() const override { return std::make_unique<Swish>(beta_.value.size()); }
   Shape output_shape(const Shape& input) const override {
     if (input[1] != beta_.value.size()) fail(this->label(), ": expected ", beta_.value.size(), " channels, got ", input[1]);
     return input;

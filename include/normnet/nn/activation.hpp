@@ -6,6 +6,7 @@
 #include <normnet/nn/kernels/plane_rows.hpp>
 #include <normnet/nn/kernels/relu.hpp>
 
+#include <memory>
 #include <numbers>
 #include <string>
 
@@ -30,6 +31,7 @@ class Activation final : public BlockLayer<T> {
   explicit Activation(Args... args) : formula_(args...) {}
 
   std::string type() const override { return Formula::type; }
+  std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new Activation(formula_)); }
   Shape output_shape(const Shape& input) const override { return input; }
   Keeps keeps_for_backward() const override { return Formula::keeps; }
   bool in_place() const override { return true; }

@@ -5,6 +5,7 @@
 #include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/average_pool.hpp>
 
+#include <memory>
 #include <utility>
 
 namespace normnet::inline NORMNET_ABI {
@@ -27,6 +28,9 @@ class AdaptiveAvgPool2d : public BlockLayer<T> {
   const Pair& output_size() const { return output_size_; }
 
   std::string type() const override { return "AdaptiveAvgPool2d"; }
+  std::unique_ptr<Layer<T>> with_same_options() const override {
+    return std::unique_ptr<Layer<T>>(new AdaptiveAvgPool2d(output_size_));
+  }
 
   Shape output_shape(const Shape& input) const override {
     if (input.rank() != 4) fail(this->label(), ": expected an input N x C x H x W, got ", input);
@@ -69,6 +73,7 @@ class GlobalAvgPool2d final : public AdaptiveAvgPool2d<T> {
   GlobalAvgPool2d() : AdaptiveAvgPool2d<T>(1) {}
 
   std::string type() const override { return "GlobalAvgPool2d"; }
+  std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new GlobalAvgPool2d()); }
 };
 
 }  // namespace normnet::inline NORMNET_ABI

@@ -5,6 +5,7 @@
 #include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/kernels/average_pool.hpp>
 
+#include <memory>
 #include <utility>
 
 namespace normnet::inline NORMNET_ABI {
@@ -40,6 +41,7 @@ class AvgPool2d final : public BlockLayer<T> {
   const Options& options() const { return options_; }
 
   std::string type() const override { return "AvgPool2d"; }
+  std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new AvgPool2d(options_)); }
   Shape output_shape(const Shape& input) const override { return geometry_.output_shape(input, this->label()); }
   Keeps keeps_for_backward() const override { return Keeps::nothing; }
 

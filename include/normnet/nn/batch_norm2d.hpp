@@ -6,6 +6,7 @@
 #include <normnet/nn/normalization_layer.hpp>
 
 #include <cmath>
+#include <memory>
 #include <vector>
 
 namespace normnet::inline NORMNET_ABI {
@@ -55,6 +56,7 @@ class BatchNorm2d final : public NormalizationLayer<T> {
   Tensor<T>& running_var() { return running_var_; }
 
   std::string type() const override { return "BatchNorm2d"; }
+  std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new BatchNorm2d(options_)); }
 
   Shape output_shape(const Shape& input) const override {
     if (input.rank() != 4) fail(this->label(), ": expected an input N x C x H x W, got ", input);

@@ -15,6 +15,7 @@
 #include <normnet/nn/kernels/winograd_weight_gradient.hpp>
 
 #include <cmath>
+#include <memory>
 #include <utility>
 
 namespace normnet::inline NORMNET_ABI {
@@ -67,6 +68,7 @@ class Conv2d final : public BlockLayer<T> {
   }
 
   std::string type() const override { return "Conv2d"; }
+  std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new Conv2d(options_)); }
 
   Shape output_shape(const Shape& input) const override {
     if (input.rank() != 4) fail(this->label(), ": expected an input N x C x H x W, got ", input);

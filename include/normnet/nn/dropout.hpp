@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <memory>
 
 namespace normnet::inline NORMNET_ABI {
 
@@ -31,6 +32,7 @@ class Dropout final : public BlockLayer<T> {
   double p() const { return p_; }
 
   std::string type() const override { return "Dropout"; }
+  std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new Dropout(p_)); }
   Shape output_shape(const Shape& input) const override { return input; }
   Keeps keeps_for_backward() const override { return Keeps::nothing; }
   bool in_place() const override { return true; }

@@ -3,6 +3,8 @@
 
 #include <normnet/nn/block_layer.hpp>
 
+#include <memory>
+
 namespace normnet::inline NORMNET_ABI {
 
 /// y[n, (c H + i) W + j] = x[n, c, i, j]: every image as one row of features, in PyTorch's order.
@@ -12,6 +14,7 @@ template <class T>
 class Flatten final : public BlockLayer<T> {
  public:
   std::string type() const override { return "Flatten"; }
+  std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new Flatten()); }
 
   Shape output_shape(const Shape& input) const override {
     if (input.rank() != 4 && input.rank() != 2) fail(this->label(), ": expected an input N x C x H x W or N x F, got ", input);

@@ -5,6 +5,7 @@
 #include <normnet/nn/kernels/normalize.hpp>
 #include <normnet/nn/normalization_layer.hpp>
 
+#include <memory>
 #include <vector>
 
 namespace normnet::inline NORMNET_ABI {
@@ -44,6 +45,7 @@ class GroupNorm final : public NormalizationLayer<T> {
   Parameter<T>& bias() { return bias_; }
 
   std::string type() const override { return "GroupNorm"; }
+  std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new GroupNorm(options_)); }
 
   Shape output_shape(const Shape& input) const override {
     if (input.rank() != 4 && input.rank() != 2) fail(this->label(), ": expected an input N x C x H x W or N x C, got ", input);

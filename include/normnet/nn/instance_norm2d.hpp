@@ -5,6 +5,7 @@
 #include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/group_norm.hpp>
 
+#include <memory>
 #include <vector>
 
 namespace normnet::inline NORMNET_ABI {
@@ -44,6 +45,7 @@ class InstanceNorm2d final : public BlockLayer<T> {
   Tensor<T>& running_var() { return running_.running_var(); }
 
   std::string type() const override { return "InstanceNorm2d"; }
+  std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new InstanceNorm2d(options_)); }
 
   Shape output_shape(const Shape& input) const override {
     if (input.rank() != 4) fail(this->label(), ": expected an input N x C x H x W, got ", input);

@@ -6,7 +6,9 @@
 #include <normnet/core/random.hpp>
 #include <normnet/core/tensor.hpp>
 
+#include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -127,6 +129,32 @@ class Layer {
   /// The memory, in bytes, of what the layer itself holds from pass to pass in proportion to the batch: feature maps and gradients
   /// between layers inside of it, masks. Its input and output are the model's.
   virtual std::size_t activation_bytes() const { return 0; }
+
+  /// A new layer of this class with the same options. clone() calls it and copies parameters and buffers, so that a layer of your own
+  /// has one line of it:
+  ///
+  ///     std::unique_ptr<Layer<T>> with_same_options() const override { return std::make_unique<Square>(options_); }
+  ///
+  /// Throws Error where a layer has none.
+  virtual std::unique_ptr<Layer> with_same_options() const {
+    fail(label(), ": cannot be cloned, for it does not override with_same_options()");
+  }
+
+  /// A layer that equals this one and shares nothing with it: options, name, parameters with their gradients, and buffers. It has seen
+  /// no pass. Throws Error when this layer, or one within, has no with_same_options(), or one that makes another layer.
+  std::unique_ptr<Layer> clone() {
+    std::unique_ptr<Layer> copy = with_same_options();
+    const auto parameters_from = parameters(), parameters_to = copy->parameters();
+    const auto buffers_from = buffers(), buffers_to = copy->buffers();
+    if (parameters_to.size() != parameters_from.size() || buffers_to.size() != buffers_from.size()) {
+      fail(label(), ": expected with_same_options() to make a layer of ", parameters_from.size(), " parameters and ",
+           buffers_from.size(), " buffers, got ", parameters_to.size(), " and ", buffers_to.size());
+    }
+    for (std::size_t i = 0; i < parameters_from.size(); ++i) *parameters_to[i].parameter = *parameters_from[i].parameter;
+    for (std::size_t i = 0; i < buffers_from.size(); ++i) *buffers_to[i].tensor = *buffers_from[i].tensor;
+    copy->set_name(name());
+    return copy;
+  }
 
   /// The name under which it stands in its model, "" outside of one; set by the model.
   const std::string& name() const { return name_; }

@@ -5,6 +5,7 @@
 #include <normnet/nn/kernels/normalize.hpp>
 #include <normnet/nn/normalization_layer.hpp>
 
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -48,6 +49,7 @@ class LayerNorm final : public NormalizationLayer<T> {
   Parameter<T>& bias() { return bias_; }
 
   std::string type() const override { return "LayerNorm"; }
+  std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new LayerNorm(options_)); }
 
   Shape output_shape(const Shape& input) const override {
     const Shape& normalized = options_.normalized_shape;

@@ -8,6 +8,7 @@
 #include <normnet/nn/kernels/lane_sum.hpp>
 
 #include <cmath>
+#include <memory>
 #include <utility>
 
 namespace normnet::inline NORMNET_ABI {
@@ -44,6 +45,7 @@ class Linear final : public BlockLayer<T> {
   Parameter<T>& bias() { return bias_; }
 
   std::string type() const override { return "Linear"; }
+  std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new Linear(options_)); }
 
   Shape output_shape(const Shape& input) const override {
     const bool pooled = input.rank() == 4 && input[2] == 1 && input[3] == 1;

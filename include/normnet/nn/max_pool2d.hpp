@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <utility>
 
 namespace normnet::inline NORMNET_ABI {
@@ -48,6 +49,7 @@ class MaxPool2d final : public BlockLayer<T> {
   const Options& options() const { return options_; }
 
   std::string type() const override { return "MaxPool2d"; }
+  std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new MaxPool2d(options_)); }
   Shape output_shape(const Shape& input) const override { return geometry_.output_shape(input, this->label()); }
   Keeps keeps_for_backward() const override { return by_two() ? Keeps::nothing : Keeps::both; }
   std::size_t activation_bytes() const override { return places_.span().size_bytes(); }

@@ -4,6 +4,7 @@
 #include <normnet/nn/block_layer.hpp>
 #include <normnet/nn/sequential.hpp>
 
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -31,6 +32,12 @@ class Residual final : public BlockLayer<T> {
 
   std::string type() const override { return "Residual"; }
   Residual* as_residual() override { return this; }
+  std::unique_ptr<Layer<T>> with_same_options() const override {
+    const std::unique_ptr<Layer<T>> body = body_.with_same_options();
+    if (!projection_) return std::unique_ptr<Layer<T>>(new Residual(std::move(*body->as_sequential())));
+    const std::unique_ptr<Layer<T>> projection = projection_->with_same_options();
+    return std::unique_ptr<Layer<T>>(new Residual(std::move(*body->as_sequential()), std::move(*projection->as_sequential())));
+  }
 
   Shape output_shape(const Shape& input) const override {
     const Shape added = projection_ ? projection_->output_shape(input) : input;

@@ -141,10 +141,28 @@ class Sequential final : public BlockLayer<T> {
     for (auto& [name, parameter] : parameters()) parameter->grad.fill(T(0));
   }
 
+  /// A model that equals this one and shares nothing with it: layers, names, parameters with their gradients, buffers, mode, seed() and
+  /// passes(). It trains to the same bits. No watcher sees it, and it needs an optimizer of its own; its first pass is a forward()
+  /// or inference(). Throws Error as Layer::clone() does, and while this model is in use.
+  Sequential clone() {
+    in_use_.check([this] { return this->label(); }, own_model);
+    return std::move(*Layer<T>::clone()->as_sequential());
+  }
+
   // The interface of a layer.
 
   std::string type() const override { return "Sequential"; }
   Sequential* as_sequential() override { return this; }
+  std::unique_ptr<Layer<T>> with_same_options() const override {
+    Sequential copy(seed());
+    copy.training_ = training_;
+    copy.passes_ = passes_;
+    for (const auto& layer : layers_) {
+      copy.layers_.push_back(layer->with_same_options());
+      copy.layers_.back()->set_name(layer->name());
+    }
+    return owned(std::move(copy));
+  }
 
   Shape output_shape(const Shape& input) const override {
     Shape shape = input;
@@ -297,6 +315,7 @@ class Sequential final : public BlockLayer<T> {
  private:
   using InUse = normnet_impl::InUse;
 
+  static constexpr const char* own_model = "model of its own, see clone()";
   static constexpr std::uint64_t pass_stream = ~std::uint64_t{0};  // apart from the streams of the layers' positions
 
   // Without std::make_unique, whose pointer has a type of its own for each layer: those took longer to compile than all else here.
@@ -406,7 +425,7 @@ class Sequential final : public BlockLayer<T> {
   }
 
   InUse::Scope begin_use() {
-    return {in_use_, [this] { return this->label(); }, "model of its own, see clone()"};
+    return {in_use_, [this] { return this->label(); }, own_model};
   }
 
   // forward(x), and what backward() needs of it.

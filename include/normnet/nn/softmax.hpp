@@ -5,6 +5,8 @@
 #include <normnet/nn/kernels/lane_sum.hpp>
 #include <normnet/nn/kernels/math.hpp>
 
+#include <memory>
+
 namespace normnet::inline NORMNET_ABI {
 
 /// Turns the channels of each pixel, or the features of each image, into probabilities (PyTorch's dim = 1):
@@ -17,6 +19,7 @@ template <class T>
 class Softmax final : public BlockLayer<T> {
  public:
   std::string type() const override { return "Softmax"; }
+  std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new Softmax()); }
   Shape output_shape(const Shape& input) const override { return input; }
   Keeps keeps_for_backward() const override { return Keeps::output; }
   bool in_place() const override { return true; }
