@@ -8,15 +8,22 @@
 #include <normnet/core/parallel.hpp>
 #include <normnet/core/plain_vector.hpp>
 #include <normnet/core/random.hpp>
+#include <normnet/core/scratch.hpp>
+#include <normnet/core/stopwatch.hpp>
+#include <normnet/core/task.hpp>
 #include <normnet/core/tensor.hpp>
 #include <normnet/nn/init.hpp>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <map>
+#include <memory>
 #include <new>
+#include <numbers>
 #include <numeric>
 #include <set>
 #include <span>
@@ -69,6 +76,10 @@ TEST_CASE("AlignedArray", "[core]") {
   CHECK(array.empty());
   moved.reset(7);
   CHECK(std::count(moved.begin(), moved.end(), 0.0F) == 7);
+  moved[0] = 1;
+  moved.reset(2);
+  CHECK(moved.size() == 2);
+  CHECK(moved[0] == 0);
   moved = copy;
   CHECK(std::equal(moved.begin(), moved.end(), copy.begin(), copy.end()));
   const auto& self = moved;
@@ -105,11 +116,13 @@ TEST_CASE("Tensor", "[core]") {
   CHECK(copy == tensor);
   copy(0, 0, 0) = -1;
   CHECK_FALSE(copy == tensor);
+  CHECK_FALSE(tensor.reshaped({4, 6}) == tensor);
   CHECK(Tensor<double>({2}, {1, 2})[1] == 2);
   const Tensor<float> moved = std::move(copy);
   CHECK(moved(1, 2, 3) == 23);
   CHECK_FALSE(copy == Tensor<float>(Shape{}, 1));  // neither has extents, only one has an element
   CHECK(Tensor<float>().empty());
+  CHECK(Tensor<float>({0, 3}).matrix().cols() == 0);
   CHECK_THROWS_WITH(tensor(0, 3, 0), "Tensor 2x3x4: index 3 is outside extent 1 of 3");
   CHECK_THROWS_WITH(tensor(0, -1, 0), "Tensor 2x3x4: index -1 is outside extent 1 of 3");
   CHECK_THROWS_WITH(tensor(0, 0), "Tensor 2x3x4: expected 3 indices, got 2");
@@ -220,7 +233,9 @@ TEST_CASE("Batch holds images side by side in the lanes", "[core]") {
   Batch<float> filled(shape);
   filled.fill(7);
   CHECK(filled.row(1, 0, 0)[0][lanes - 1] == 7);
+  CHECK_FALSE(filled.padding_lanes_are_zero());
   filled.clear_padding_lanes();
+  CHECK(filled.padding_lanes_are_zero());
   CHECK(filled.row(1, 0, 0)[0][lanes - 1] == 0);
   CHECK(filled.to_tensor() == Tensor<float>(shape, 7));
   filled.copy_from(batch);
@@ -238,8 +253,100 @@ TEST_CASE("Batch holds images side by side in the lanes", "[core]") {
   CHECK(filled.to_tensor() == Tensor<float>({lanes + 4, 3, 5, 4}));
 
   CHECK_THROWS_WITH(Batch<float>(Shape{3, 4, 5}), "Batch: expected a shape N x C x H x W or N x F, got 3x4x5");
-  CHECK_THROWS_WITH(batch.at(0, 3, 0, 0), "Batch " + shape.to_string() + ": no element (0, 3, 0, 0)");
+  for (const auto& [n, c, y, x] : {std::array<Index, 4>{lanes + 3, 0, 0, 0},
+                                   {0, 3, 0, 0},
+                                   {0, 0, 4, 0},
+                                   {0, 0, 0, 5},
+                                   {-1, 0, 0, 0},
+                                   {0, -1, 0, 0},
+                                   {0, 0, -1, 0},
+                                   {0, 0, 0, -1}}) {
+    CHECK_THROWS_WITH(batch.at(n, c, y, x), concat("Batch ", shape, ": no element (", n, ", ", c, ", ", y, ", ", x, ")"));
+  }
   CHECK_THROWS_WITH(filled.copy_from(batch), "Batch: cannot copy " + shape.to_string() + " to " + filled.shape().to_string());
+}
+
+TEST_CASE("Borders of a batch hold each other, and are cleared", "[core]") {
+  CHECK(Halo{2, 1}.holds({2, 1}));
+  CHECK(Halo{2, 1}.holds({0, 1}));
+  CHECK_FALSE(Halo{2, 1}.holds({2, 2}));
+  CHECK_FALSE(Halo{2, 1}.holds({3, 0}));
+  CHECK(max(Halo{2, 1}, Halo{1, 3}) == Halo{2, 3});
+
+  // In memory that others have used, everything is something.
+  const Shape shape{Batch<float>::lanes + 1, 2, 3, 4};
+  const Halo halo{2, 3};
+  const Index of_block = Batch<float>::packs_of_block(shape, halo) + 5;
+  AlignedArray<Pack<float>> memory(2 * of_block, Pack<float>(7.0F));
+  Batch<float> batch;
+  batch.share(shape, halo, memory.data(), of_block);
+  for (Index block = 0; block < 2; ++block) {
+    for (Index c = 0; c < 2; ++c) batch.clear_border(block, c);
+  }
+  CHECK(test::border_is_zero(batch));
+  CHECK(batch.to_tensor() == Tensor<float>(shape, 7));
+  const Batch<float> copy = batch;
+  CHECK(copy.row(0, 0, 0) != batch.row(0, 0, 0));
+  CHECK(test::border_is_zero(copy));
+  CHECK(copy.to_tensor() == batch.to_tensor());
+
+  // A batch that had its place in such memory takes some of its own.
+  batch.reset(shape, halo);
+  CHECK(batch.to_tensor() == Tensor<float>(shape));
+  CHECK(memory[0][0] == 0);
+  CHECK(memory[of_block - 1][0] == 7);
+}
+
+TEST_CASE("A batch without images has a shape, and one too large for any memory is refused", "[core]") {
+  const Batch<float> none({0, 3, 4, 5}), copy = none;
+  CHECK(copy.shape() == Shape{0, 3, 4, 5});
+  CHECK(copy.channels() == 3);
+  CHECK(copy.blocks() == 0);
+
+  // Two pixels of a channel stand in three packs: these channels would fit, were it not for the third.
+  const Index channels = std::numeric_limits<Index>::max() / static_cast<Index>(sizeof(Pack<float>)) / 2;
+  CHECK_THROWS_WITH(Batch<float>({1, channels, 1, 2}),
+                    concat("Batch: 1x", channels, "x1x2 with a border of 0x0 does not fit the memory of any machine"));
+}
+
+TEST_CASE("What threads share is no working memory of the calling thread's own", "[core]") {
+  Pack<float>* const shared = shared_scratch<float>(8);
+  shared[7] = Pack<float>(3.0F);
+  for (const Index packs : {8, 1000}) {
+    Pack<float>* const own = scratch<float>(packs);
+    for (Index i = 0; i < packs; ++i) own[i] = Pack<float>(5.0F);
+    CHECK(scratch<float>(1) == own);  // it never shrinks
+  }
+  CHECK(shared[7][0] == 3);
+  CHECK(shared_scratch<float>(8) == shared);
+}
+
+TEST_CASE("A task is moved, not copied, and frees what it holds", "[core]") {
+  const auto held = std::make_shared<int>(0);
+  {
+    Task<int> task([held](int by) { *held += by; });
+    CHECK(held.use_count() == 2);
+    const Task<int> moved = std::move(task);
+    moved(2);
+    moved(3);
+    CHECK(held.use_count() == 2);
+    CHECK_FALSE(moved == nullptr);
+  }
+  CHECK(*held == 5);
+  CHECK(held.use_count() == 1);
+  CHECK(Task<int>(nullptr) == nullptr);
+  STATIC_REQUIRE_FALSE(std::is_copy_constructible_v<Task<int>>);
+}
+
+TEST_CASE("A stopwatch runs forwards", "[core]") {
+  const Stopwatch stopwatch;
+  double before = 0;
+  for (int i = 0; i < 1000; ++i) {
+    const double now = stopwatch.seconds();
+    CHECK(now >= before);
+    before = now;
+  }
+  CHECK(before < 60);
 }
 
 TEST_CASE("parallel loops call every index once", "[core][threads]") {
@@ -296,6 +403,38 @@ TEST_CASE("random numbers have the moments that they should", "[core][random]") 
   CHECK_THROWS_WITH(random.below(0, 0), "Random::below: expected a bound of at least 1, got 0");
 }
 
+TEST_CASE("normal numbers are finite, and do not follow the uniform ones", "[core][random]") {
+  for (const std::uint32_t word : {0U, 1U, ~0U}) {
+    for (const std::uint32_t direction : {0U, ~0U}) CHECK(std::isfinite(normnet_impl::box_muller(word, direction)));
+  }
+  // The greatest value that there is: a distance of sqrt(2 * 32 log 2).
+  CHECK(normnet_impl::box_muller(0, 0) == Approx(std::sqrt(64 * std::log(2.0))).epsilon(1e-14));
+  CHECK(normnet_impl::box_muller(~0U, 0) == 0);
+
+  const Random random(42);
+  constexpr int count = 100000;
+  double with_value = 0, with_cosine = 0;
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const double u = random.uniform(i), z = random.normal(i);
+    with_value += (u - 0.5) * z / count;
+    with_cosine += std::cos(2 * std::numbers::pi * u) * z / count;
+  }
+  CHECK(std::abs(with_value) < 5 * std::sqrt(1 / 12.0 / count));
+  CHECK(std::abs(with_cosine) < 5 * std::sqrt(0.5 / count));
+}
+
+TEST_CASE("random numbers below a bound of more than 32 bits fill its range", "[core][random]") {
+  const Random random(7);
+  constexpr std::uint64_t bound = (std::uint64_t{3} << 40) + 12345;
+  double mean = 0;
+  for (std::uint64_t i = 0; i < 10000; ++i) {
+    const std::uint64_t number = random.below(i, bound);
+    CHECK(number < bound);
+    mean += static_cast<double>(number) / static_cast<double>(bound) / 10000;
+  }
+  CHECK(std::abs(mean - 0.5) < 5 * std::sqrt(1 / 12.0 / 10000));
+}
+
 TEST_CASE("forked random tables are apart and shuffles permute", "[core][random]") {
   const Random random(1);
   std::set<std::uint64_t> seen;
@@ -303,6 +442,7 @@ TEST_CASE("forked random tables are apart and shuffles permute", "[core][random]
     for (std::uint64_t index = 0; index < 20; ++index) seen.insert(random.fork(stream).bits(index));
   }
   CHECK(seen.size() == 400);
+  for (std::uint64_t stream = 0; stream < 20; ++stream) CHECK(random.fork(stream).key() != random.bits(stream));
   CHECK(random.fork(3).bits(4) == Random(1).fork(3).bits(4));
   std::vector<int> items(100);
   std::iota(items.begin(), items.end(), 0);
@@ -311,6 +451,18 @@ TEST_CASE("forked random tables are apart and shuffles permute", "[core][random]
   CHECK(items != ordered);
   std::sort(items.begin(), items.end());
   CHECK(items == ordered);
+}
+
+TEST_CASE("a shuffle gives every order equally often", "[core][random]") {
+  constexpr int count = 12000;
+  std::map<std::array<int, 3>, int> found;
+  for (std::uint64_t seed = 0; seed < count; ++seed) {
+    std::array<int, 3> items{0, 1, 2};
+    Random(seed).shuffle(std::span<int>(items));
+    ++found[items];
+  }
+  REQUIRE(found.size() == 6);
+  for (const auto& [order, times] : found) CHECK(std::abs(times - count / 6.0) < 5 * std::sqrt(count * 5 / 36.0));
 }
 
 TEST_CASE("initial values have the spread of their formulas", "[core][init]") {

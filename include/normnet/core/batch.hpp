@@ -86,7 +86,7 @@ class Batch {
   /// otherwise it is all zeros afterwards. Memory never shrinks. Throws Error as the constructor does.
   void reset(Shape shape, Halo halo = {}) {
     const Layout layout(std::move(shape), halo);
-    const bool same_planes = layout.same_planes(layout_) && !shares_memory();
+    const bool same_planes = layout.same_planes(layout_);
     if (layout.packs() > packs_.size()) {
       packs_ = AlignedArray<Pack<T>>(layout.packs(), Pack<T>(T(0)));
     } else if (!same_planes) {
@@ -243,8 +243,6 @@ class Batch {
       multiply(blocks);
     }
   };
-
-  bool shares_memory() const { return memory_ != packs_.data(); }
 
   Index offset(Index block, Index channel, Index y) const {
     return block * layout_.block_stride + channel * layout_.channel_stride + (y + layout_.halo.height) * layout_.row_stride +

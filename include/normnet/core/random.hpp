@@ -28,6 +28,17 @@ constexpr std::array<std::uint32_t, 4> philox(std::array<std::uint32_t, 4> count
   return counter;
 }
 
+namespace normnet_impl {
+
+/// Standard normal, of two random words, by the method of Box and Muller; finite for all of them.
+inline double box_muller(std::uint32_t distance, std::uint32_t direction) {
+  const double u = (distance + 1.0) * 0x1p-32;  // (0, 1]: the logarithm of zero is never asked for
+  const double angle = 2 * std::numbers::pi * (direction * 0x1p-32);
+  return std::sqrt(-2 * std::log(u)) * std::cos(angle);
+}
+
+}  // namespace normnet_impl
+
 /// An endless table of random numbers, read by index. It has no state that moves: whoever draws chooses the index, and whoever
 /// needs a table of its own forks one. Copies are the same table.
 class Random {
@@ -54,12 +65,10 @@ class Random {
   /// Uniform in [low, high).
   constexpr double uniform(std::uint64_t index, double low, double high) const { return low + (high - low) * uniform(index); }
 
-  /// Standard normal, by the method of Box and Muller.
+  /// Standard normal.
   double normal(std::uint64_t index) const {
     const auto words = block(index, normal_domain);
-    const double u = (words[0] + 1.0) * 0x1p-32;  // (0, 1]: the logarithm of zero is never asked for
-    const double angle = 2 * std::numbers::pi * (words[1] * 0x1p-32);
-    return std::sqrt(-2 * std::log(u)) * std::cos(angle);
+    return normnet_impl::box_muller(words[0], words[1]);
   }
 
   /// Uniform in {0, ..., bound - 1}; the bias of at most bound / 2^64 is far below what any run can see. Throws Error when the
