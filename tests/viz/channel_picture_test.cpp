@@ -24,6 +24,19 @@ TEST_CASE("each channel has its colour and its values", "[viz]") {
   }
 }
 
+TEST_CASE("digits can be read on their pixels", "[viz]") {
+  // Dark ones on bright green alone: red and blue stay dark enough for white ones at any value.
+  const std::vector<std::uint8_t> bytes{200, 120, 100, 150, 255, 10};
+  const Image image = ChannelPicture(bytes, {.height = 1, .width = 2, .scale = 40, .font = Font::builtin()}).render();
+  const Index right = 2 * 32 + 80, first = 32 + 38, second = 2 * first + 40;  // labels are 38 pixels high
+  for (const Rect pixel : {Rect{right, first, 40, 40}, Rect{32, second, 40, 40}, Rect{right, second, 40, 40}}) {
+    CHECK(count(image, pixel, white) > 20);
+    CHECK(count(image, pixel, black) == 0);
+  }
+  CHECK(count(image, {32 + 40, second, 40, 40}, black) > 20);
+  CHECK(count(image, {32 + 40, second, 40, 40}, white) == 0);
+}
+
 TEST_CASE("a picture of channels says what is wrong", "[viz]") {
   const std::vector<std::uint8_t> bytes(12);
   CHECK(message_of([&] { ChannelPicture(bytes, {.height = 2, .width = 3, .font = Font::builtin()}); }) ==

@@ -65,6 +65,10 @@ TEST_CASE("captions stand under their images", "[viz]") {
   const Rect captions{0, 24 + 40 + 4, two_lines.width(), two_lines.height() - 68};
   CHECK(count(two_lines, captions, accent) > 10);
   CHECK(count(two_lines, captions, ink) > 10);
+  // The accent is the last line's: "frog" in the second line, while "cat" and the other image's "dog" are in the first.
+  const Index second = 24 + 40 + 10 + std::lround(Font::builtin().line_height(16));
+  CHECK(count(two_lines, {0, 68, two_lines.width(), second - 68}, accent) == 0);
+  CHECK(count(two_lines, {0, second, two_lines.width(), two_lines.height() - second}, ink) == 0);
   // However long a caption is, it stays in its cell: six ems where the image is narrower.
   const Image endless = shown(std::string(400, 'W'), false);
   CHECK(endless.width() == 24 + 96 + 20 + 96 + 24);

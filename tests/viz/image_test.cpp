@@ -91,6 +91,11 @@ TEST_CASE("strokes cover the pixels they should", "[viz]") {
   for (Index y = 0; y < 9; ++y) {
     for (Index x = 0; x < 12; ++x) CHECK(clipped.get(x, y) == (x >= 4 && x < 6 && y >= 3 && y < 5 ? black : white));
   }
+  for (const Rect beyond : {Rect{20, 3, 2, 2}, Rect{4, 30, 2, 2}, Rect{-9, -9, 4, 4}}) {
+    clipped.draw_segments(segments, 9, red, beyond);
+    clipped.fill_rect(beyond, red);
+  }
+  CHECK(count(clipped, clipped.bounds(), red) == 0);
   clipped.draw_line({-1e12, 8.5}, {1e12, 8.5}, 1, red);
   CHECK(clipped.get(0, 8) == red);
   CHECK(clipped.get(11, 8) == red);
@@ -165,6 +170,12 @@ TEST_CASE("a PNG file gives the picture back", "[viz]") {
   CHECK(channels == 3);
   CHECK(std::equal(image.bytes().begin(), image.bytes().end(), pixels));
   stbi_image_free(pixels);
+}
+
+TEST_CASE("the PNG encoder counts in int", "[viz]") {
+  CHECK(normnet_impl::fits_png_encoder(1 << 14, 10922));
+  CHECK_FALSE(normnet_impl::fits_png_encoder(1 << 14, 10923));
+  CHECK_FALSE(normnet_impl::fits_png_encoder(1, Index{1} << 28));
 }
 
 TEST_CASE("a failed write says why and leaves the old file whole", "[viz]") {

@@ -27,6 +27,7 @@ TEST_CASE("ticks are multiples of 1, 2 or 5 times a power of ten", "[viz]") {
   };
   check(nice_ticks(0, 1, 5), {0, 0.2, 0.4, 0.6, 0.8, 1}, {"0.0", "0.2", "0.4", "0.6", "0.8", "1.0"});
   check(nice_ticks(0, 1, 4), {0, 0.5, 1}, {"0.0", "0.5", "1.0"});
+  check(nice_ticks(0.2, 0.8, 6), {0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8}, {"0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8"});
   check(nice_ticks(37.2, 74.7, 8), {40, 45, 50, 55, 60, 65, 70}, {"40", "45", "50", "55", "60", "65", "70"});
   check(nice_ticks(-3.1, 2.2, 6), {-3, -2, -1, 0, 1, 2}, {"-3", "-2", "-1", "0", "1", "2"});
   check(nice_ticks(-0.93, -0.71, 5), {-0.9, -0.85, -0.8, -0.75}, {"-0.90", "-0.85", "-0.80", "-0.75"});
@@ -47,6 +48,8 @@ TEST_CASE("an axis leaves a margin around its data", "[viz]") {
   CHECK(padded_range(0, 0, 0.05) == std::pair{-1.0, 1.0});
   CHECK(padded_range(50, 50, 0.05) == std::pair{45.0, 55.0});
   CHECK(padded_range(-50, -50, 0.05) == std::pair{-55.0, -45.0});
+  const double next = std::nextafter(50, 51);  // what rounding makes of a constant
+  CHECK(padded_range(50, next, 0.05) == std::pair{50 - 0.1 * next, next + 0.1 * next});
 }
 
 TEST_CASE("values are written with at least four digits", "[viz]") {
@@ -125,6 +128,21 @@ TEST_CASE("dashes, gaps and single points", "[viz]") {
   CHECK(runs_of(green) < 70);
 }
 
+TEST_CASE("up to twelve points are marked", "[viz]") {
+  LineChart::Options options = plain();
+  options.y_min = 0;
+  options.y_max = 10;
+  const Color red{255, 0, 0};
+  const Index beside_the_line = 40 + (900 - 40 - 64) / 2 + 4;  // within a mark of 5.5 pixels
+  for (const int points : {12, 13}) {
+    Values x;
+    for (int i = 0; i < points; ++i) x.push_back(i);
+    LineChart chart(options);
+    chart.add({.name = "", .x = x, .y = Values(x.size(), 5.0), .color = red});
+    CHECK((count(chart.render(), {0, beside_the_line, 1150, 1}, red) > 0) == (points == 12));
+  }
+}
+
 TEST_CASE("equal steps where x doubles", "[viz]") {
   LineChart::Options options = plain();
   options.y_min = 0;
@@ -167,6 +185,13 @@ TEST_CASE("a spread is a band around its line", "[viz]") {
   CHECK(image.get(column, middle + pixels_per_unit + 3) != pale);
   // Beyond the middle the band narrows to nothing.
   CHECK(count(image, {column, 0, 1, 900}, pale) > 5 * count(image, {1100, 0, 1, 900}, pale));
+  // Without a given range the axis holds the whole band: as much of it is below the line as above.
+  LineChart whole(plain());
+  whole.add({.name = "", .x = {0, 40}, .y = {5, 5}, .spread = {1, 1}, .color = red});
+  const Image both = whole.render();
+  const Index above = count(both, {column, 0, 1, middle}, pale), below = count(both, {column, middle, 1, 900 - middle}, pale);
+  CHECK(above > 300);
+  CHECK(std::abs(above - below) <= 4);
   CHECK(message_of([] {
           LineChart(plain()).add({.name = "BN", .x = {1, 2}, .y = {1, 2}, .spread = {1}});
         }) == "LineChart: expected as many spreads as y values in series \"BN\", got 1 spreads and 2 y");

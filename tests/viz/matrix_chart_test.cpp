@@ -27,6 +27,17 @@ TEST_CASE("a greater number has a darker cell", "[viz]") {
   CHECK(count(image, image.bounds(), {38, 38, 38}) > 20);
 }
 
+TEST_CASE("digits are white on dark cells", "[viz]") {
+  const Color ink{38, 38, 38};
+  const auto dark_digits = [&](double value) {
+    const Image image = MatrixChart({.rows = {""}, .columns = {"", ""}, .font = Font::builtin()}, {100, value}).render();
+    return count(image, image.bounds(), ink);
+  };
+  CHECK(dark_digits(100) == 0);
+  CHECK(dark_digits(31) == 0);
+  CHECK(dark_digits(29) > 20);
+}
+
 TEST_CASE("a matrix without a number above 0 is white", "[viz]") {
   const Image image = MatrixChart({.rows = {"a"}, .columns = {"b"}, .font = Font::builtin()}, {0}).render();
   CHECK(count(image, image.bounds(), {0, 114, 178}) == 0);

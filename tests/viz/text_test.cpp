@@ -55,9 +55,11 @@ TEST_CASE("text is as wide as its letters", "[viz]") {
   CHECK(Font::builtin().width("H0 i", 20) == Approx(2 * (6 + 6 + 6 + 3)).epsilon(1e-15));
   CHECK(Font::builtin().cap_height(20) == Approx(14).epsilon(1e-15));
   CHECK(Font::builtin().width("…×−\t\xff", 10) == Font::builtin().width("...x- ?", 10));
+  CHECK(Font::builtin().width("\xe2\x82i", 10) == Font::builtin().width("?i", 10));  // a letter without its last byte, and an i
   for (const Font& font : fonts()) {
     INFO(font.name());
     CHECK(font.width("", 16) == 0);
+    if (font.name().ends_with("DejaVuSans.ttf")) CHECK(font.width("AV", 100) < font.width("A", 100) + font.width("V", 100) - 1);
     CHECK(font.width("accuracy", 32) == Approx(2 * font.width("accuracy", 16)).epsilon(1e-6));  // scales are floats
     CHECK(font.cap_height(20) > 12);
     CHECK(font.cap_height(20) < 16);
@@ -67,6 +69,16 @@ TEST_CASE("text is as wide as its letters", "[viz]") {
     CHECK(message_of([&] { font.width("a", 0); }) == "Font: expected a size between 0 and 10000 pixels, got 0");
     CHECK(message_of([&] { font.rasterize("a", -1); }) == "Font: expected a size between 0 and 10000 pixels, got -1");
   }
+}
+
+TEST_CASE("a pixel of text is covered once at most", "[viz]") {
+  TextMask mask{.width = 3, .height = 2, .origin = 0, .baseline = 0, .coverage = std::vector<float>(6)};
+  mask.add(1, 1, 0.75F);
+  CHECK(mask.coverage[4] == 0.75F);
+  mask.add(1, 1, 0.75F);
+  mask.add(3, 0, 1);
+  mask.add(-1, 1, 1);
+  CHECK(mask.coverage == std::vector<float>{0, 0, 0, 0, 1, 0});
 }
 
 TEST_CASE("text stands where it is aligned", "[viz]") {
@@ -131,6 +143,7 @@ TEST_CASE("long text ends in an ellipsis", "[viz]") {
     CHECK(shorten("predicted: automobile", font, 16, width) == "predicted: au…");
     CHECK(shorten("predicted: automobile", font, 16, font.width("predicted: …", 16)) == "predicted:…");
     CHECK(shorten("ää€€ää", font, 16, font.width("ää€…", 16) + 0.01) == "ää€…");
+    CHECK(shorten("5 ‰ of all", font, 16, font.width("5 ‰…", 16) - 0.1) == "5…");  // not half of the sign, which would fit
     CHECK(shorten("long", font, 16, 0) == "…");
     CHECK(shorten("", font, 16, 0).empty());
   }

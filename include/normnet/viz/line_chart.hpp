@@ -359,8 +359,7 @@ class LineChart {
     std::vector<double> ends;  // the height at which each line ends; the bottom for one without a point
     for (const Series& series : series_) {
       const auto last = last_point(series);
-      const double y = last ? layout.position(series.x[*last], series.y[*last]).y : layout.bottom();
-      ends.push_back(std::clamp(y, top, layout.bottom()));
+      ends.push_back(last ? layout.position(series.x[*last], series.y[*last]).y : layout.bottom());
     }
     std::vector<std::size_t> order(series_.size());
     std::iota(order.begin(), order.end(), std::size_t{0});

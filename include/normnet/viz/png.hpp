@@ -12,12 +12,18 @@
 
 namespace normnet::viz {
 
+namespace normnet_impl {
+
+/// Whether the encoder, which counts in int and doubles its buffers, can take so many pixels.
+constexpr bool fits_png_encoder(Index width, Index height) { return height <= (Index{1} << 29) / (3 * width + 1); }
+
+}  // namespace normnet_impl
+
 /// Writes the picture as an 8-bit RGB PNG. As every file it is written whole or not at all.
 /// Throws Error `cannot write "<path>": <reason>`.
 inline void write_png(const Image& image, const std::filesystem::path& path) {
   const auto refuse = [&path](const auto& reason) { fail("cannot write \"", path.string(), "\": ", reason); };
-  constexpr Index largest = Index{1} << 29;  // the encoder counts in int and doubles its buffers
-  if (image.height() > largest / (3 * image.width() + 1)) {
+  if (!normnet_impl::fits_png_encoder(image.width(), image.height())) {
     refuse(concat("a picture of ", image.width(), "x", image.height(), " pixels is too large for the PNG encoder"));
   }
   int size = 0;
