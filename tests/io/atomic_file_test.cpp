@@ -1,5 +1,6 @@
 // Tests of io/atomic_file.hpp.
 #include "support/catch.hpp"
+#include "support/disk_log.hpp"
 #include "support/files.hpp"
 
 #include <normnet/io/atomic_file.hpp>
@@ -46,6 +47,15 @@ TEST_CASE("write_file_atomically waits for the disk when it shall", "[io]") {
   CHECK(folder.entries() == 1);
   CHECK(normnet_impl::sync_folder(""));
   CHECK_FALSE(normnet_impl::sync_folder(folder / "none"));
+
+  // All bytes are on the disk before the new name is, and that when the call returns.
+  const std::string name = folder.path().filename().string();
+  const test::DiskLog log;
+  write_file_atomically(folder / "file", "newer", Durability::synced);
+  CHECK(log.calls() == std::vector<std::string>{"sync part, 5 bytes", "rename to file", "sync " + name});
+  write_file_atomically(folder / "file", "newest");
+  CHECK(log.calls().size() == 4);
+  CHECK(log.calls().back() == "rename to file");
 }
 
 TEST_CASE("write_file_atomically leaves the old file whole when the disk is full", "[io]") {
