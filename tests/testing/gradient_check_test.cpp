@@ -3,6 +3,10 @@
 
 #include "support/catch.hpp"
 
+#include <cmath>
+#include <limits>
+#include <set>
+
 using namespace normnet;
 
 namespace {
@@ -11,16 +15,19 @@ enum class Fault {
   none,
   wrong_sign_of_dx,
   wrong_sign_of_odd_columns,
+  wrong_sign_of_the_last_channel,
   wrong_weight_gradient,
   forgets_an_image_in_the_weight_gradient,
   assigns_the_weight_gradient,
   adds_to_dx,
   forgets_a_pixel_of_dx,
   forgets_a_pixel_of_y,
+  forgets_the_padding_lanes_of_y,
   leaves_padding_lanes,
   writes_the_border_of_y,
   writes_the_border_of_dx,
-  reads_what_it_did_not_keep,
+  reads_an_input_that_it_did_not_keep,
+  reads_an_output_that_it_did_not_keep,
   keeps_a_pointer,
   spreads_padding_lanes,
   mixes_images,
@@ -38,7 +45,9 @@ class Square final : public Layer<double> {
   std::string type() const override { return "Square"; }
   Shape output_shape(const Shape& input) const override { return input; }
   std::vector<NamedParameter<double>> parameters() override { return {{"weight", &weight_}}; }
-  Keeps keeps_for_backward() const override { return fault_ == Fault::reads_what_it_did_not_keep ? Keeps::output : Keeps::input; }
+  Keeps keeps_for_backward() const override {
+    return fault_ == Fault::reads_an_input_that_it_did_not_keep ? Keeps::output : Keeps::input;
+  }
   bool in_place() const override { return fault_ == Fault::wrong_in_place; }
 
   void forward(const Batch<double>& x, Batch<double>& y, const Mode&) override {
@@ -49,11 +58,15 @@ class Square final : public Layer<double> {
       y.row(block, c, row)[column] = Pack<double>(weight_.value[c]) * value * value;
       if (fault_ == Fault::mixes_images) y.row(block, c, row)[column] += Pack<double>(value[0]);
       if (fault_ == Fault::spreads_padding_lanes) y.row(block, c, row)[column] += Pack<double>(value[Batch<double>::lanes - 1]);
+      for (int lane = x.images_in(block); fault_ == Fault::forgets_the_padding_lanes_of_y && lane < Batch<double>::lanes;
+           ++lane) {
+        y.row(block, c, row)[column].set(lane, std::numeric_limits<double>::quiet_NaN());
+      }
     });
     if (fault_ == Fault::writes_the_border_of_y && y.halo().height > 0) y.row(0, 0, -1)[0] = Pack<double>(1.0);
   }
 
-  void backward(const Batch<double>& x, const Batch<double>&, const Batch<double>& dy, Batch<double>& dx) override {
+  void backward(const Batch<double>& x, const Batch<double>& y, const Batch<double>& dy, Batch<double>& dx) override {
     const Batch<double>& input = fault_ == Fault::keeps_a_pointer ? *seen_ : x;
     if (fault_ == Fault::assigns_the_weight_gradient) weight_.grad.fill(0);
     if (fault_ == Fault::wrong_in_place) dx.fill(0);
@@ -64,7 +77,10 @@ class Square final : public Layer<double> {
       weight_.grad[c] += sum(counted) * (fault_ == Fault::wrong_weight_gradient ? 1 + 1e-6 : 1);
       if (fault_ == Fault::forgets_a_pixel_of_dx && row == 2 && column == 4) return;
       Pack<double>& out = dx.row(block, c, row)[column];
-      const Pack<double> result = gradient * value * Pack<double>((wrong_sign(column) ? -2 : 2) * weight_.value[c]);
+      Pack<double> result = gradient * value * Pack<double>((wrong_sign(c, column) ? -2 : 2) * weight_.value[c]);
+      if (fault_ == Fault::reads_an_output_that_it_did_not_keep) {
+        result = Pack<double>(2.0) * gradient * y.row(block, c, row)[column] / value;
+      }
       out = fault_ == Fault::adds_to_dx ? out + result : result;
       if (fault_ == Fault::leaves_padding_lanes) out.set(Batch<double>::lanes - 1, 1.0);
     });
@@ -76,8 +92,9 @@ class Square final : public Layer<double> {
   }
 
  private:
-  bool wrong_sign(Index column) const {
-    return fault_ == Fault::wrong_sign_of_dx || (fault_ == Fault::wrong_sign_of_odd_columns && column % 2 == 1);
+  bool wrong_sign(Index c, Index column) const {
+    return fault_ == Fault::wrong_sign_of_dx || (fault_ == Fault::wrong_sign_of_odd_columns && column % 2 == 1) ||
+           (fault_ == Fault::wrong_sign_of_the_last_channel && c == 3);
   }
 
   template <class F>
@@ -183,6 +200,28 @@ TEST_CASE("gradient_check measures wrong gradients") {
 TEST_CASE("gradient_check samples every part of a large tensor") {
   Square layer(Fault::wrong_sign_of_odd_columns);
   CHECK(gradient_check(layer, Shape{2, 4, 10, 10}).gradients[0].error > 1);  // four elements for each sample: no even distance
+  Square last(Fault::wrong_sign_of_the_last_channel);
+  CHECK(gradient_check(last, Shape{1, 4, 10, 10}).gradients[0].error > 1);  // the last quarter, by half as many samples
+}
+
+TEST_CASE("inputs for gradient_check keep their distance from kinks") {
+  for (const Shape& shape : {Shape{2, 3, 4, 7}, Shape{3, 5}, Shape{1, 1, 2, 150}, Shape{1, 30, 10, 10}}) {
+    INFO(shape);
+    const double step = 1e-3;
+    const auto x = normnet_impl::kink_free_input<double>(shape, step, Random(1));
+    const Index per_image = x.size() / shape[0];
+    for (Index n = 0; n < shape[0]; ++n) {
+      std::set<Index> distinct;
+      for (Index i = 0; i < per_image; ++i) {
+        const double multiple = x[n * per_image + i] / (2.5 * step);
+        const auto whole = static_cast<Index>(std::lround(multiple));
+        CHECK(multiple == Approx(static_cast<double>(whole)).epsilon(1e-12));
+        CHECK(whole % 2 != 0);
+        distinct.insert(whole);
+      }
+      CHECK(static_cast<Index>(distinct.size()) == per_image);
+    }
+  }
 }
 
 TEST_CASE("gradient_check refuses to check nothing") {
@@ -199,10 +238,12 @@ TEST_CASE("gradient_check finds every broken rule") {
   CHECK(breaks(check(Fault::assigns_the_weight_gradient), "does not add"));
   CHECK(breaks(check(Fault::forgets_a_pixel_of_dx), "leaves elements of dx unwritten"));
   CHECK(breaks(check(Fault::forgets_a_pixel_of_y), "leaves elements of y unwritten"));
+  CHECK(breaks(check(Fault::forgets_the_padding_lanes_of_y), "leaves the padding lanes of y unwritten"));
   CHECK(breaks(check(Fault::leaves_padding_lanes), "padding lanes of dx"));
   CHECK(breaks(check(Fault::writes_the_border_of_y), "border of y"));
   CHECK(breaks(check(Fault::writes_the_border_of_dx), "border of dx"));
-  CHECK(breaks(check(Fault::reads_what_it_did_not_keep), "keeps_for_backward"));
+  CHECK(breaks(check(Fault::reads_an_input_that_it_did_not_keep), "keeps_for_backward"));
+  CHECK(breaks(check(Fault::reads_an_output_that_it_did_not_keep), "keeps_for_backward"));
   CHECK(breaks(check(Fault::keeps_a_pointer), "keeps_for_backward"));
   CHECK(breaks(check(Fault::spreads_padding_lanes), "values in the padding lanes of x"));
   CHECK(breaks(check(Fault::mixes_images), "depends on the other images"));
