@@ -84,6 +84,12 @@ TEST_CASE("Cifar10 reads what it wrote, in files of the official layout") {
     CHECK(loaded.train.channels() == 3);
     CHECK_FALSE(loaded.train.synthetic());
   }
+
+  // A folder that has the files itself is read, also with another one in it.
+  const Cifar10 outer{.train = numbered(5), .test = numbered(2)};
+  outer.save(temporary.path());
+  check_equal(Cifar10::load(temporary.path()).train, outer.train);
+  check_equal(Cifar10::load(folder).train, data.train);
 }
 
 TEST_CASE("Cifar10 takes its class names from batches.meta.txt, and the usual ones without it") {

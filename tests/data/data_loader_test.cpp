@@ -153,6 +153,15 @@ TEST_CASE("An epoch is a function of the seed and its number") {
   CHECK(raw(unshuffled.load(0).images) == first);
 }
 
+TEST_CASE("Images are flipped without being cropped") {
+  const Dataset data = random_bytes(5);
+  DataLoader<float> plain(data, {.batch_size = 5}), flipped(data, {.batch_size = 5, .augment = {.flip_probability = 1}});
+  const Tensor<float> images = plain.load(0).images.to_tensor(), mirrored = flipped.load(0).images.to_tensor();
+  for (Index n = 0; n < 5; ++n) {
+    for (Index x = 0; x < 9; ++x) CHECK(mirrored(n, 1, 2, x) == images(n, 1, 2, 8 - x));
+  }
+}
+
 TEST_CASE("A batch has the same bits on any number of threads") {
   const Dataset data = random_bytes(70, 16, 12);
   std::vector<float> on_one;

@@ -117,6 +117,8 @@ TEST_CASE("Normalize is (byte / 255 - mean) / std") {
   CHECK_THROWS_WITH(tables({0}, {0}), "Normalize: expected a finite std above 0, got 0 for channel 0");
   CHECK_THROWS_WITH(tables({0, 0, 0}, {1, 1, -1}), "Normalize: expected a finite std above 0, got -1 for channel 2");
   CHECK_THROWS_AS(tables({0}, {std::numeric_limits<double>::quiet_NaN()}), Error);
+  CHECK_THROWS_WITH(tables({0}, {std::numeric_limits<double>::infinity()}),
+                    "Normalize: expected a finite std above 0, got inf for channel 0");
   CHECK_THROWS_AS(tables({std::numeric_limits<double>::infinity()}, {1}), Error);
 }
 
@@ -145,7 +147,7 @@ TEST_CASE("Augmentation draws every offset equally often, and flips with its pro
   const Augmentation augmentation{.crop_padding = 4, .flip_probability = 0.25};
   const Random epoch(7);
   std::map<Index, int> down, right;
-  int flips = 0;
+  int flips = 0, on_the_diagonal = 0;
   const int images = 9000;
   for (int i = 0; i < images; ++i) {
     const Placement placement = augmentation.draw(epoch, i);
@@ -153,6 +155,7 @@ TEST_CASE("Augmentation draws every offset equally often, and flips with its pro
     ++down[placement.dy];
     ++right[placement.dx];
     flips += placement.flip;
+    on_the_diagonal += placement.dy == placement.dx;
   }
   CHECK(flips == Approx(images * 0.25).margin(4 * std::sqrt(images * 0.25 * 0.75)));  // four standard deviations
   for (const auto& counts : {down, right}) {
@@ -160,9 +163,12 @@ TEST_CASE("Augmentation draws every offset equally often, and flips with its pro
     CHECK(counts.begin()->first == -4);
     for (const auto& [offset, count] : counts) CHECK(count == Approx(1000).margin(4 * std::sqrt(1000.0)));
   }
+  CHECK(on_the_diagonal == Approx(1000).margin(4 * std::sqrt(1000.0)));
   CHECK(Augmentation{}.draw(epoch, 5) == Placement{});
   CHECK(Augmentation{.flip_probability = 1}.draw(epoch, 5) == Placement{.flip = true});
   CHECK_FALSE(Augmentation{}.enabled());
+  CHECK(Augmentation{.crop_padding = 1}.enabled());
+  CHECK(Augmentation{.flip_probability = 0.5}.enabled());
 
   const auto check = [](Augmentation wrong) { wrong.check(); };
   CHECK_THROWS_WITH(check({.crop_padding = -1}), "Augmentation: expected a crop_padding of at least 0, got -1");

@@ -134,6 +134,19 @@ TEST_CASE("A learning rate of 0 changes nothing, and rate and momentum can chang
   CHECK(weight.value[0] == 1 - 0.25 * 2.75);
 }
 
+TEST_CASE("Momentum begins with the first step that has some") {
+  Parameter<double> weight(Shape{1}, 1.0);
+  weight.grad.fill(1);
+  SGD<double> optimizer({{"weight", &weight}}, {.lr = 0.25, .dampening = 0.5});
+  optimizer.step();
+  CHECK(weight.value[0] == 0.75);
+  optimizer.set_momentum(0.5);
+  optimizer.step();  // v = 1: the first is not dampened
+  CHECK(weight.value[0] == 0.5);
+  optimizer.step();  // v = 0.5 * 1 + 0.5 * 1
+  CHECK(weight.value[0] == 0.25);
+}
+
 TEST_CASE("SGD goes on with the same bits from its state") {
   const SGD<float>::Options options{.lr = 0.1, .momentum = 0.9, .dampening = 0.5, .weight_decay = 0.01};
   for (const int saved_after : {0, 3}) {
