@@ -243,6 +243,7 @@ TEST_CASE("Conv2d draws its parameters as PyTorch does", "[conv2d]") {
   const auto [linear_low, linear_high] =
       std::minmax_element(linear.bias().value.span().begin(), linear.bias().value.span().end());
   CHECK((*linear_low >= -bound && *linear_low<-0.8F * bound&& * linear_high <= bound&& * linear_high> 0.8F * bound));
+  CHECK(linear.weight().value[0] != linear.bias().value[0]);
   const Tensor<float> first = conv.weight().value;
   conv.reset_parameters(Random(0));
   CHECK(conv.weight().value == first);
@@ -301,6 +302,9 @@ TEST_CASE("Conv2d and Linear say what is wrong", "[conv2d][linear][errors]") {
   CHECK_THROWS_WITH(conv.output_shape({128, 10}), "Conv2d: expected an input N x C x H x W, got 128x10");
   CHECK_THROWS_WITH(conv.output_shape({2, 10, 2, 9}),
                     "Conv2d: expected an input of at least 3x3 pixels with its padding, got 2x9 (input 2x10x2x9, padding 0x0)");
+  Conv2d<float> strided({.in_channels = 10, .out_channels = 20, .kernel_size = 3, .stride = 2});
+  CHECK_THROWS_WITH(strided.output_shape({2, 10, 9, 2}),
+                    "Conv2d: expected an input of at least 3x3 pixels with its padding, got 9x2 (input 2x10x9x2, padding 0x0)");
   CHECK_THROWS_WITH(Linear<float>(0, 4), "Linear: expected in_features of at least 1, got 0");
   CHECK_THROWS_WITH(Linear<float>(4, -1), "Linear: expected out_features of at least 1, got -1");
   Linear<float> linear(40, 10);

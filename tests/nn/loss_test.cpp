@@ -206,6 +206,14 @@ TEST_CASE("Ignored images have no part in loss and gradient; if all are ignored,
   for (Loss<double>* loss : std::vector<Loss<double>*>{&mean, &nll_mean}) {
     const double alone = loss->forward(Batch<double>::from(first), std::vector<int>{2});
     CHECK(loss->forward(Batch<double>::from(x), std::vector<int>{2, -100, -100}) == alone);
+
+    // Nor do they, or other labels, keep anything of the batch before.
+    const Tensor<double> gradient = loss->backward().to_tensor();
+    loss->forward(Batch<double>::from(x), std::vector<int>{1, 3, 0});
+    CHECK_FALSE(loss->backward().to_tensor() == gradient);
+    loss->forward(Batch<double>::from(x), std::vector<int>{2, -100, -100});
+    CHECK(loss->backward().to_tensor() == gradient);
+    CHECK(gradient(1, 3) == 0);
   }
 }
 

@@ -151,6 +151,20 @@ TEST_CASE("batch norm follows running statistics and uses them in evaluation", "
   forward(layer, Tensor<double>({1, 6, 1, 1}), evaluation);  // one value is enough where no statistics are taken
 }
 
+TEST_CASE("new parameters of a norm come with new running statistics", "[norm]") {
+  BatchNorm2d<double> batch_norm(3);
+  InstanceNorm2d<double> instance_norm({.channels = 3, .affine = true, .track_running_stats = true});
+  for (Layer<double>* layer : std::vector<Layer<double>*>{&batch_norm, &instance_norm}) {
+    randomize(*layer);
+    forward(*layer, test::random_tensor<double>({5, 3, 2, 4}, 1, 2, 5));
+    layer->reset_parameters(Random(1));
+    CHECK(*layer->buffers()[0].tensor == Tensor<double>({3}));
+    CHECK(*layer->buffers()[1].tensor == Tensor<double>({3}, 1));
+    CHECK(layer->parameters()[0].parameter->value == Tensor<double>({3}, 1));
+    CHECK(layer->parameters()[1].parameter->value == Tensor<double>({3}));
+  }
+}
+
 TEST_CASE("instance norm can follow running statistics", "[norm]") {
   InstanceNorm2d<double> layer({.channels = 2, .momentum = 0.5, .track_running_stats = true});
   const Tensor<double> x({2, 2, 1, 2}, {0, 2, 1, 1, 4, 8, 3, 5});

@@ -240,6 +240,9 @@ TEST_CASE("Pooling says what is wrong") {
   expect_error("AvgPool2d: expected padding of at least 0, got -1x-1", [] { Average({.kernel_size = 2, .padding = -1}); });
   expect_error("AvgPool2d: expected a padding of at most half of the kernel, got padding 2x2 and kernel 3x3",
                [] { Average({.kernel_size = 3, .padding = 2}); });
+  expect_error("MaxPool2d: expected a padding of at most half of the kernel, got padding 1x2 and kernel 3x3", [] {
+    Max({.kernel_size = 3, .padding = {1, 2}});
+  });
   expect_error("MaxPool2d: expected an input of at least 4x4 pixels with its padding, got 5x3 (input 2x3x5x3, padding 0x0)", [] {
     Max(4).output_shape({2, 3, 5, 3});
   });

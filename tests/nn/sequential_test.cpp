@@ -308,6 +308,18 @@ TEST_CASE("another algorithm between the passes does not disturb what is read th
   }
 }
 
+TEST_CASE("a layer called alone reads its input, whatever it read in its model", "[sequential][norm]") {
+  const auto x = Batch<float>::from(test::random_tensor<float>({17, 3, 6, 4}, 1, 2, 5));
+  Sequential<float> net;
+  net.add(BatchNorm2d<float>(3)).add(MaxPool2d<float>(2));
+  net.forward(x);  // pooling reads through the normalization
+  MaxPool2d<float> pool(2);
+  Batch<float> expected(Shape{17, 3, 3, 2}), y(Shape{17, 3, 3, 2});
+  pool.forward(x, expected, {.training = true});
+  net[1].forward(x, y, {.training = true});
+  CHECK(y.to_tensor() == expected.to_tensor());
+}
+
 TEST_CASE("a bias before a norm that takes it away has the gradient zero", "[sequential][norm]") {
   // Whether the norm subtracts the mean of each channel, in training and in evaluation.
   struct Case {
@@ -407,6 +419,16 @@ TEST_CASE("a watcher sees what every layer writes, and changes no bit", "[sequen
   unwatched.backward(dy, expected_dx);
   CHECK(dx.to_tensor() == expected_dx.to_tensor());
   CHECK(gradients(net) == gradients(unwatched));
+
+  // A projection is seen as well as the body.
+  Sequential<float> beside, inner, projecting;
+  inner.add(ReLU<float>(), "of_body");
+  beside.add(Tanh<float>(), "of_projection");
+  projecting.add(Residual<float>(std::move(inner), std::move(beside)), "block");
+  Recorder both;
+  projecting.watch(&both);
+  projecting.forward(x);
+  CHECK(both.names == std::vector<std::string>{"x", "block.body.of_body", "block.projection.of_projection", "block"});
 
   // Layers that a convolution would compute.
   Sequential<float> fused;
@@ -679,6 +701,51 @@ TEST_CASE("a residual connection adds its input", "[residual]") {
   Tensor<double> expected = of_body.to_tensor();
   for (Index i = 0; i < x.size(); ++i) expected[i] += x[i];
   CHECK(y.to_tensor() == expected);
+}
+
+TEST_CASE("a projection is a chain beside the body", "[residual]") {
+  const auto chain_of = [](auto... layers) {
+    Sequential<float> chain;
+    (chain.add(std::move(layers)), ...);
+    return chain;
+  };
+  const auto conv = [](Index kernel, Index padding) {
+    return Conv2d<float>({.in_channels = 3, .out_channels = 3, .kernel_size = kernel, .padding = padding, .bias = false});
+  };
+  const auto x = Batch<float>::from(test::random_tensor<float>({17, 3, 6, 5}, 1, 1, 2));
+
+  // It has parameters of its own, and the border that it reads.
+  Sequential<float> net(1);
+  net.add(Residual<float>(chain_of(conv(1, 0)), chain_of(conv(3, 1))), "block");
+  CHECK(net.input_halo() == Halo{1, 1});
+  Sequential<float> body(1), projection(1), same(1);
+  body.add(conv(1, 0)).parameters()[0].parameter->value = net.parameters()[0].parameter->value;
+  projection.add(conv(3, 1)).parameters()[0].parameter->value = net.parameters()[1].parameter->value;
+  Tensor<float> expected = body.forward(x).to_tensor();
+  const Tensor<float> added = projection.forward(x).to_tensor();
+  for (Index i = 0; i < expected.size(); ++i) expected[i] += added[i];
+  CHECK(net.forward(x).to_tensor() == expected);
+  same.add(Residual<float>(chain_of(conv(1, 0)), chain_of(conv(1, 0))));
+  CHECK_FALSE(same.parameters()[0].parameter->value == same.parameters()[1].parameter->value);
+
+  // It drops units of its own: a quarter of the sums has both terms, doubled, half of them has one.
+  Sequential<float> dropping(1);
+  dropping.add(Residual<float>(chain_of(Dropout<float>(0.5)), chain_of(Dropout<float>(0.5))));
+  const Tensor<float> sums = dropping.forward(x).to_tensor(), terms = x.to_tensor();
+  Index single = 0;
+  for (Index i = 0; i < sums.size(); ++i) single += sums[i] == 2 * terms[i];
+  CHECK(std::abs(static_cast<double>(single) / static_cast<double>(sums.size()) - 0.5) < 0.1);
+}
+
+TEST_CASE("a model multiplies as often as its layers do, each with an input of its own shape", "[sequential]") {
+  Sequential<float> body, net;
+  body.add(Conv2d<float>({.in_channels = 4, .out_channels = 4, .kernel_size = 1}));
+  net.add(Conv2d<float>({.in_channels = 3, .out_channels = 4, .kernel_size = 3, .stride = 2}))
+      .add(Residual<float>(std::move(body)))
+      .add(Flatten<float>())
+      .add(Linear<float>(4 * 3 * 2, 5));
+  // Of 7x5 pixels, 3x2 are left.
+  CHECK(net.multiply_adds({2, 3, 7, 5}) == 2 * (6 * 4 * 3 * 9 + 6 * 4 * 4 + 24 * 5));
 }
 
 TEST_CASE("names are dotted paths and errors carry them", "[sequential][errors]") {

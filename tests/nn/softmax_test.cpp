@@ -69,6 +69,7 @@ TEST_CASE("Flatten keeps PyTorch's order") {
   Flatten<double> layer;
   const auto x = random_tensor<double>(shape, 3);
   CHECK(layer.output_shape(shape) == Shape{shape[0], 30});
+  CHECK(layer.output_shape({0, 2, 3, 5}) == Shape{0, 30});
   CHECK(forward(layer, x) == x.reshaped({shape[0], 30}));
   const auto features = random_tensor<double>({3, 7}, 4);
   CHECK(forward(layer, features) == features);
