@@ -169,6 +169,20 @@ TEST_CASE("a parameter or buffer that is not finite is named", "[anomaly]") {
   CHECK(anomaly_in(buffer) ==
         "the output of BatchNorm2d \"norm1\" in the forward pass, nan at image 0, channel 2, y 0, x 0; its "
         "running_mean was not finite before");
+
+  // It is that of the layer that was found, of none that comes later.
+  auto later = poisoned_net({{4, 3, 0, 1, not_a_number}});
+  dynamic_cast<Linear<float>&>(later[5]).weight().value(2, 1) = not_a_number;
+  CHECK(anomaly_in(later) ==
+        "the output of Poison \"block.body.poison\" in the forward pass, nan at image 4, channel 3, y 0, x 1");
+}
+
+TEST_CASE("what the gradients were before is no anomaly of a pass", "[anomaly]") {
+  auto net = poisoned_net({});
+  Parameter<float>& weight = dynamic_cast<Linear<float>&>(net[5]).weight();
+  weight.grad(1, 2) = infinity;
+  CHECK(anomaly_in(net) == "nothing");
+  CHECK(weight.grad(1, 2) == infinity);
 }
 
 TEST_CASE("find_anomaly leaves the model as it was", "[anomaly]") {

@@ -1,6 +1,7 @@
 // Tests of train/checkpoint.hpp, train/checkpoint_folder.hpp and train/stop_on_signal.hpp.
 #include "support/catch.hpp"
 #include "support/compare.hpp"
+#include "support/disk_log.hpp"
 #include "support/files.hpp"
 
 #include <normnet/data/synthetic.hpp>
@@ -291,6 +292,55 @@ TEST_CASE("A checkpoint of another run is refused, and nothing is changed", "[ch
   });
 }
 
+TEST_CASE("A checkpoint is on the disk when save_checkpoint() returns", "[checkpoint]") {
+  const test::TemporaryFolder folder;
+  Run run;
+  const test::DiskLog log;
+  save_checkpoint(folder / "run", run.state, run.checkpoint);
+  REQUIRE(log.calls().size() == 3);
+  CHECK(log.calls()[0] == concat("sync part, ", fs::file_size(folder / "run"), " bytes"));
+  CHECK(log.calls()[1] == "rename to run");
+  CHECK(log.calls()[2] == "sync " + folder.path().filename().string());
+}
+
+namespace {
+
+/// An optimizer without momentum.
+class Standing final : public Optimizer<float> {
+ public:
+  using Optimizer<float>::Optimizer;
+  void step() override {}
+};
+
+}  // namespace
+
+TEST_CASE("A momentum for an optimizer that has none is refused before anything changes", "[checkpoint]") {
+  auto net = stateful_net<float>();
+  Standing optimizer(net.parameters(), 0.05);
+  StepLR<float> scheduler(optimizer, {.step_size = 1});
+  const TrainingState<float> state{net, optimizer, &scheduler};
+  scheduler.set_last_epoch(2);
+  const SafeTensors saved = to_safetensors(state, {});
+  scheduler.set_last_epoch(0);
+
+  SafeTensors with_momentum;
+  with_momentum.metadata = saved.metadata;
+  for (const auto& [name, entry] : saved.entries()) {
+    if (name == "run.optimizer.momentum") {
+      with_momentum.add(name, Tensor<double>(Shape{}, {0.5}));
+    } else if (entry.dtype == "F64") {
+      with_momentum.add(name, saved.get<double>(name));
+    } else {
+      with_momentum.add(name, saved.get<float>(name));
+    }
+  }
+  CHECK_THROWS_WITH(from_safetensors(with_momentum, state), "Optimizer: cannot set a momentum of 0.5: this optimizer has none");
+  CHECK(scheduler.last_epoch() == 0);
+  CHECK(optimizer.lr() == 0.05);
+  from_safetensors(saved, state);
+  CHECK(scheduler.last_epoch() == 2);
+}
+
 TEST_CASE("A checkpoint with impossible numbers is refused", "[checkpoint]") {
   Run run;
   run.checkpoint.options.clear();
@@ -494,4 +544,17 @@ TEST_CASE("A signal asks a run to stop, once", "[checkpoint]") {
   CHECK_FALSE(StopOnSignal());
   std::signal(SIGTERM, term_before);
   std::signal(SIGINT, before);
+}
+
+TEST_CASE("After a StopOnSignal, signals do what they did before", "[checkpoint]") {
+  const auto mine = [](int) {};
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const auto before = std::signal(signal, mine);
+    {
+      const StopOnSignal interrupted;
+      std::raise(signal);
+      CHECK(interrupted);
+    }
+    CHECK(std::signal(signal, before) == static_cast<void (*)(int)>(mine));
+  }
 }

@@ -50,6 +50,12 @@ TEST_CASE("the CSV of several runs, to the letter", "[train]") {
   CHECK(test::content(folder / "history.csv") == expected);
 }
 
+TEST_CASE("a label that goes over several lines is one cell of the CSV", "[train]") {
+  const std::vector<History> runs{{.labels = {{"note", "two\nlines"}, {"more\r", "x"}}, .epochs = {record(1, 60)}}};
+  CHECK(to_csv(runs).starts_with("note,\"more\r\",epoch,"));
+  CHECK(to_csv(runs).find("\n\"two\nlines\",x,1,0.3") != std::string::npos);
+}
+
 TEST_CASE("the CSV of no run is a heading, and runs must have the same labels", "[train]") {
   CHECK(to_csv({}) == "epoch,train_loss,train_acc,test_loss,test_acc,lr,train_seconds,images_per_second,test_seconds\n");
   const std::vector<History> fewer{{.labels = {{"norm", "bn"}}}, {}};

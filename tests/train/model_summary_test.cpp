@@ -8,6 +8,10 @@
 #include <normnet/nn/residual.hpp>
 #include <normnet/train/model_summary.hpp>
 
+#include <string>
+#include <utility>
+#include <vector>
+
 using namespace normnet;
 
 TEST_CASE("the summary of a nested model, to the letter", "[train]") {
@@ -49,6 +53,19 @@ TEST_CASE("the summary of a nested model, to the letter", "[train]") {
   // Five outputs of 4x4x6 (the residual's sum is one), then 1200 and 3 values, each twice, of four bytes.
   CHECK(summary.pass_mb() == 2.0 * (5 * 96 + 1203) * 4 / (1 << 20));
   CHECK(summary.input_mb() == 40.0 * 4 / (1 << 20));
+}
+
+TEST_CASE("a projection stands within its residual connection, after the body", "[train]") {
+  Sequential<float> body, projection, net;
+  body.add(ReLU<float>());
+  projection.add(Conv2d<float>({.in_channels = 2, .out_channels = 2}), "conv");
+  net.add(Residual<float>(std::move(body), std::move(projection)), "res");
+  const ModelSummary summary(net, {2, 3, 5});
+  std::vector<std::string> names;
+  for (const ModelSummary::Row& row : summary.rows())
+    names.push_back(std::string(static_cast<std::size_t>(row.depth), ' ') + row.name);
+  CHECK(names == std::vector<std::string>{"res", " body", "  0", " projection", "  conv"});
+  CHECK(summary.parameters() == 6);
 }
 
 TEST_CASE("the summary of a model that cannot take the images is an error", "[train]") {

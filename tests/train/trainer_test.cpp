@@ -111,6 +111,41 @@ TEST_CASE("a small network learns, with the same bits at any number of threads",
   }
 }
 
+TEST_CASE("fit() is the loop that a user would write", "[train]") {
+  const Normalize normalize{.mean = {0.2, 0.4, 0.6}, .std = {0.3, 0.5, 0.7}};
+  const Augmentation augment{.crop_padding = 3, .flip_probability = 0.5};
+  const auto state = [](Sequential<float>& net) {
+    std::vector<Tensor<float>> tensors;
+    for (const auto& [name, parameter] : net.parameters()) tensors.push_back(parameter->value);
+    for (const auto& [name, buffer] : net.buffers()) tensors.push_back(*buffer);
+    return tensors;
+  };
+  auto by_hand = small_net<float>(12);
+  SGD<float> optimizer(by_hand.parameters(), {.lr = 0.05, .momentum = 0.9});
+  CrossEntropyLoss<float> loss;
+  DataLoader<float> loader(train_images(),
+                           {.batch_size = 32, .shuffle = true, .seed = 5, .normalize = normalize, .augment = augment});
+  for (Index epoch = 0; epoch < 2; ++epoch) {
+    for (const auto& [images, labels, indices] : loader.epoch(epoch)) {
+      loss.forward(by_hand.forward(images), labels);
+      optimizer.zero_grad();
+      by_hand.backward(loss.backward());
+      optimizer.step();
+    }
+  }
+
+  auto net = small_net<float>(12);
+  net.eval();  // it is trained all the same
+  SGD<float> its_optimizer(net.parameters(), {.lr = 0.05, .momentum = 0.9});
+  Trainer<float> trainer(net, its_optimizer, CrossEntropyLoss<float>());
+  auto options = silent(2);
+  options.normalize = normalize;
+  options.augment = augment;
+  const History history = trainer.fit(train_images(), test_images(), options);
+  CHECK((state(net) == state(by_hand)));
+  CHECK(history.last().test_loss == trainer.evaluate(test_images(), {.batch_size = 20, .normalize = normalize}).loss);
+}
+
 TEST_CASE("evaluate() is what the network says to each image alone", "[train]") {
   auto net = small_net<double>();
   SGD<double> optimizer(net.parameters(), {.lr = 0.1});
