@@ -4,10 +4,10 @@
     mutate.py [--only REGEX] [--jobs N] [--build FOLDER]
     mutate.py --check
 
-faults.json lists them: a piece of code that stands once in its file (or once `within` a longer piece that does), and what stands
-there instead. All are compiled in at once, each as (planted(n) ? fault : code), so that the tests are built a single time; the
-environment variable NORMNET_FAULT then chooses the one that is planted. This is the method of mutant schemata (Untch, Offutt and
-Harrold, "Mutation analysis using mutant schemata", 1993).
+The files in faults/ list them, one file for each room of the library: a piece of code that stands once in its header (or once `within`
+a longer piece that does), and what stands there instead. All are compiled in at once, each as (planted(n) ? fault : code), so that the
+tests are built a single time; the environment variable NORMNET_FAULT then chooses the one that is planted. This is the method of mutant
+schemata (Untch, Offutt and Harrold, "Mutation analysis using mutant schemata", 1993).
 
 Exit code 0: the tests pass without a fault and fail with each; 1: some faults survive; 2: nothing could be said. With --check,
 nothing is built: it only sees that every fault still has its place in the library.
@@ -26,7 +26,8 @@ import time
 
 root = pathlib.Path(__file__).resolve().parents[2]
 copied = ["CMakeLists.txt", "cmake", "include", "examples", "tests"]
-programs = ["nn", "optim", "parity", "core", "train"]  # in this order, until one fails
+# Those of the rooms, in this order but the fault's own room first, until one fails.
+programs = ["nn", "optim", "parity", "core", "train", "data", "io", "viz", "testing", "errors", "examples"]
 planted = """// Which fault is planted, counted from 1; 0 for none.
 #pragma once
 #include <cstdlib>
@@ -34,13 +35,19 @@ inline const int planted_fault = [] {
   const char* const number = std::getenv("NORMNET_FAULT");
   return number == nullptr ? 0 : std::atoi(number);
 }();
-inline bool planted(int number) { return planted_fault == number; }
+constexpr bool planted(int number) { return !__builtin_is_constant_evaluated() && planted_fault == number; }
 """
 
 
 def die(message):
     print(f"mutate.py: {message}", file=sys.stderr)
     sys.exit(2)
+
+
+def read_faults():
+    """All faults, numbered from 1 by their place in this list."""
+    files = sorted((pathlib.Path(__file__).parent / "faults").glob("*.json"))
+    return [fault for file in files for fault in json.loads(file.read_text())]
 
 
 def run(command, **options):
@@ -94,22 +101,22 @@ def build(folder, faults, jobs):
         result = run(command)
         if result.returncode != 0:
             die(f"the tests do not build:\n{result.stdout[-6000:]}")
-    return [folder / "build" / "tests" / target for target in targets]
+    return {program: folder / "build" / "tests" / f"{program}_tests" for program in programs}
 
 
-def first_failure(tests, number, scratch):
-    """Which test program fails first with this fault, and with what; None when all pass."""
+def first_failure(tests, number, room, scratch):
+    """Which test program fails first with this fault of a room, and with what; None when all pass."""
     scratch = scratch / str(number)
     scratch.mkdir(parents=True, exist_ok=True)
     environment = dict(os.environ, NORMNET_FAULT=str(number), OMP_NUM_THREADS="2", OMP_WAIT_POLICY="passive")
-    for test in tests:
+    for test in sorted(tests, key=lambda program: program != room):
         try:
-            result = run([test, "--abort"], env=environment, timeout=300, cwd=scratch)
+            result = run([tests[test], "--abort"], env=environment, timeout=300, cwd=scratch)
         except subprocess.TimeoutExpired:
-            return f"{test.name}: ran longer than 300 s"
+            return f"{test}: ran longer than 300 s"
         if result.returncode != 0:
-            failed = re.search(r"^(.*)\n-{79}\n.*_test\.cpp:\d+", result.stdout, re.MULTILINE)
-            return f'{test.name}: {failed.group(1).strip() if failed else f"exit code {result.returncode}"}'
+            named = re.findall(r"^(.*)\n-{79}\n.*_test\.cpp:\d+", result.stdout, re.MULTILINE)  # the last one ended it
+            return f'{test}: {named[-1].strip() if named else f"exit code {result.returncode}"}'
     return None
 
 
@@ -121,7 +128,7 @@ def main():
     parser.add_argument("--check", action="store_true", help="only see that every fault has its place")
     arguments = parser.parse_args()
 
-    faults = json.loads((pathlib.Path(__file__).parent / "faults.json").read_text())
+    faults = read_faults()
     if arguments.check:
         for fault in faults:
             place((root / "include" / "normnet" / fault["file"]).read_text(), fault)
@@ -134,13 +141,14 @@ def main():
     start = time.monotonic()
     tests = build(arguments.build.resolve(), faults, arguments.jobs)
     scratch = arguments.build.resolve() / "scratch"
-    failure = first_failure(tests, 0, scratch)
+    failure = first_failure(tests, 0, None, scratch)
     if failure is not None:
         die(f"the tests fail without a fault: {failure}")
 
     survivors = []
     with concurrent.futures.ThreadPoolExecutor(arguments.jobs) as pool:
-        failures = pool.map(lambda number: first_failure(tests, number, scratch), chosen)
+        room_of = [fault["file"].split("/")[0] for fault in faults]
+        failures = pool.map(lambda number: first_failure(tests, number, room_of[number - 1], scratch), chosen)
         for number, failure in zip(chosen, failures):
             fault = faults[number - 1]
             if failure is None:
