@@ -38,7 +38,8 @@ namespace normnet {
 /// file costs more than a small multiple of its own size.
 class SafeTensors {
  public:
-  /// A tensor as the file holds it. Elements of any type of the format are kept, even those that no Tensor has.
+  /// A tensor as the file holds it. Elements of any type are kept, those that no Tensor has ("BF16", "C64"), those of a fraction of
+  /// a byte ("F4"), and those that this version of the library does not know: their bytes are then whatever the offsets say.
   struct Entry {
     std::string dtype;  ///< "F32", "F64", "I64", ...
     Shape shape;
@@ -86,7 +87,7 @@ class SafeTensors {
     std::vector<const std::pair<const std::string, Entry>*> order;
     for (const auto& named : entries_) order.push_back(&named);
     std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-      return normnet_impl::dtype_position(a->second.dtype) > normnet_impl::dtype_position(b->second.dtype);
+      return normnet_impl::dtype_comes_first(a->second.dtype, b->second.dtype);
     });
 
     std::vector<normnet_impl::TensorPlace> places;

@@ -29,31 +29,27 @@ inline constexpr const char* metadata_key = "__metadata__";
 
 struct DType {
   std::string_view name;
-  std::uint64_t bytes;
+  std::uint64_t bits;
 };
 
 /// The format's types in the reference implementation's order, which decides the order in the file.
-inline constexpr std::array<DType, 16> dtypes{{{"BOOL", 1},
-                                               {"U8", 1},
-                                               {"I8", 1},
-                                               {"F8_E5M2", 1},
-                                               {"F8_E4M3", 1},
-                                               {"F8_E8M0", 1},
-                                               {"I16", 2},
-                                               {"U16", 2},
-                                               {"F16", 2},
-                                               {"BF16", 2},
-                                               {"I32", 4},
-                                               {"U32", 4},
-                                               {"F32", 4},
-                                               {"F64", 8},
-                                               {"I64", 8},
-                                               {"U64", 8}}};
+inline constexpr std::array<DType, 22> dtypes{
+    {{"BOOL", 8},    {"F4", 4},      {"F6_E2M3", 6}, {"F6_E3M2", 6},     {"U8", 8},          {"I8", 8},
+     {"F8_E5M2", 8}, {"F8_E4M3", 8}, {"F8_E8M0", 8}, {"F8_E4M3FNUZ", 8}, {"F8_E5M2FNUZ", 8}, {"I16", 16},
+     {"U16", 16},    {"F16", 16},    {"BF16", 16},   {"I32", 32},        {"U32", 32},        {"F32", 32},
+     {"C64", 64},    {"F64", 64},    {"I64", 64},    {"U64", 64}}};
 
-/// The place of a type in `dtypes`; their number where it is not among them.
-inline std::size_t dtype_position(std::string_view name) {
+/// The type of that name; null for one that is not among `dtypes`.
+inline const DType* find_dtype(std::string_view name) {
   const auto* const found = std::find_if(dtypes.begin(), dtypes.end(), [&](const DType& dtype) { return dtype.name == name; });
-  return static_cast<std::size_t>(found - dtypes.begin());
+  return found == dtypes.end() ? nullptr : found;
+}
+
+/// Whether the data of one type belong before those of the other: those of types that are not known come last, for they may leave
+/// others at an address that is no multiple of their size.
+inline bool dtype_comes_first(std::string_view a, std::string_view b) {
+  const DType *const found_a = find_dtype(a), *const found_b = find_dtype(b);
+  return found_a != nullptr && (found_b == nullptr || found_a > found_b);
 }
 
 /// A tensor's row in the header; the offsets are counted from the header's end.
@@ -157,7 +153,7 @@ class SafetensorsHeaderReader final : public nlohmann::json_sax<nlohmann::json> 
     } else if (where_ == Where::tensor && key_ == "dtype") {
       TensorPlace& place = places.back();
       if (!place.dtype.empty()) refuse("the key \"dtype\" twice in tensor ", tensor());
-      if (dtype_position(text) == dtypes.size()) refuse("the unknown dtype ", quoted(text), " of tensor ", tensor());
+      if (text.empty()) refuse("an empty dtype of tensor ", tensor());
       place.dtype = text;
     } else {
       refuse_value("a text");
@@ -208,15 +204,23 @@ class SafetensorsHeaderReader final : public nlohmann::json_sax<nlohmann::json> 
     place.end = (*offsets_)[1];
 
     constexpr std::uint64_t most = std::numeric_limits<Index>::max();
-    std::uint64_t bytes = dtypes[dtype_position(place.dtype)].bytes;
+    std::uint64_t elements = 1;
     std::vector<Index> extents;
     for (const std::uint64_t extent : *extents_) {
-      if (extent > most || (extent > 0 && bytes > most / extent)) refuse("more than ", most, " bytes in tensor ", tensor());
-      bytes *= extent;
+      if (extent > most || (extent > 0 && elements > most / extent)) refuse("more than ", most, " bytes in tensor ", tensor());
+      elements *= extent;
       extents.push_back(static_cast<Index>(extent));
     }
     place.shape = Shape(std::move(extents));
-    if (place.end < place.begin || place.end - place.begin != bytes) {
+    if (place.end < place.begin) refuse("the data_offsets ", place.begin, " to ", place.end, " of tensor ", tensor());
+    const DType* const dtype = find_dtype(place.dtype);
+    if (dtype == nullptr) return;  // what its elements take, nobody knows
+    if (elements / 8 > most / dtype->bits) refuse("more than ", most, " bytes in tensor ", tensor());
+    const std::uint64_t rest_bits = elements % 8 * dtype->bits, bytes = elements / 8 * dtype->bits + rest_bits / 8;
+    if (rest_bits % 8 != 0) {
+      refuse("the shape ", place.shape, " of tensor ", tensor(), ", whose elements of ", place.dtype, " fill no whole bytes");
+    }
+    if (place.end - place.begin != bytes) {
       refuse("the data_offsets ", place.begin, " to ", place.end, " of tensor ", tensor(), ", whose ", place.shape,
              " elements of ", place.dtype, " are ", bytes, " bytes");
     }
