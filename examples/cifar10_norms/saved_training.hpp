@@ -4,6 +4,8 @@
 #include <normnet/normnet.hpp>
 #include <normnet/train/checkpoint_folder.hpp>
 
+#include <nlohmann/json.hpp>
+
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -58,8 +60,8 @@ class SavedTraining {
   TrainingProgress progress() const {
     TrainingProgress progress{.epochs = checkpoint_.history.epochs};
     for (const auto& [name, value] : checkpoint_.history.labels) {
-      if (name == activations_label) progress.activation_bytes = std::stoull(value);
-      if (name == peak_label) progress.peak_mb = std::stod(value);
+      if (name == activations_label) progress.activation_bytes = nlohmann::json::parse(value).get<std::size_t>();
+      if (name == peak_label) progress.peak_mb = nlohmann::json::parse(value).get<double>();  // in every locale
     }
     return progress;
   }

@@ -4,6 +4,7 @@
 #include <normnet/core/requirements.hpp>
 
 #include <initializer_list>
+#include <locale>
 #include <sstream>
 #include <stdexcept>
 #include <string>
@@ -46,6 +47,7 @@ class Printable {
 
 inline std::string print_all(std::initializer_list<Printable> values) {
   std::ostringstream out;
+  out.imbue(std::locale::classic());
   for (const Printable& value : values) out << value;
   return out.str();
 }
@@ -54,7 +56,7 @@ inline std::string print_all(std::initializer_list<Printable> values) {
 
 }  // namespace normnet_impl
 
-/// The arguments printed one after the other, as with `<<`.
+/// The arguments printed one after the other, as with `<<`, the same in every locale.
 template <class... Args>
 std::string concat(const Args&... args) {
   return normnet_impl::print_all({args...});

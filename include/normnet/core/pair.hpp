@@ -4,6 +4,7 @@
 #include <normnet/core/shape.hpp>
 
 #include <ostream>
+#include <string>
 
 namespace normnet {
 
@@ -18,7 +19,8 @@ struct Pair {
   constexpr Pair(Index h, Index w) : height(h), width(w) {}
 
   friend constexpr bool operator==(const Pair&, const Pair&) = default;
-  friend std::ostream& operator<<(std::ostream& out, const Pair& pair) { return out << pair.height << "x" << pair.width; }
+  std::string to_string() const { return std::to_string(height) + "x" + std::to_string(width); }
+  friend std::ostream& operator<<(std::ostream& out, const Pair& pair) { return out << pair.to_string(); }
 };
 
 }  // namespace normnet
