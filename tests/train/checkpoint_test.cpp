@@ -529,21 +529,23 @@ TEST_CASE("A full disk or a read-only folder costs no checkpoint", "[checkpoint]
 }
 
 TEST_CASE("A signal asks a run to stop, once", "[checkpoint]") {
-  const auto before = std::signal(SIGINT, SIG_DFL);
   const auto term_before = std::signal(SIGTERM, SIG_IGN);
-  {
-    const StopOnSignal interrupted;
-    CHECK_FALSE(interrupted);
-    std::raise(SIGTERM);
-    CHECK_FALSE(interrupted);  // it was ignored before
-    std::raise(SIGINT);
-    CHECK(interrupted);
-    CHECK(*interrupted.flag());
-    CHECK(std::signal(SIGINT, SIG_DFL) == SIG_DFL);  // the second ends the program
+  for (const int signal : {SIGINT, SIGHUP}) {
+    const auto before = std::signal(signal, SIG_DFL);
+    {
+      const StopOnSignal interrupted;
+      CHECK_FALSE(interrupted);
+      std::raise(SIGTERM);
+      CHECK_FALSE(interrupted);  // it was ignored before
+      std::raise(signal);
+      CHECK(interrupted);
+      CHECK(*interrupted.flag());
+      CHECK(std::signal(signal, SIG_DFL) == SIG_DFL);  // the second ends the program
+    }
+    CHECK_FALSE(StopOnSignal());
+    std::signal(signal, before);
   }
-  CHECK_FALSE(StopOnSignal());
   std::signal(SIGTERM, term_before);
-  std::signal(SIGINT, before);
 }
 
 TEST_CASE("After a StopOnSignal, signals do what they did before", "[checkpoint]") {

@@ -1,4 +1,4 @@
-// Ctrl-C as a wish to stop, rather than an end.
+// Ctrl-C, or a session that is closed, as a wish to stop, rather than an end.
 #pragma once
 
 #include <normnet/core/requirements.hpp>
@@ -10,8 +10,9 @@
 
 namespace normnet {
 
-/// As long as it lives, Ctrl-C (SIGINT) and SIGTERM raise a flag instead of ending the program. The second of a kind ends it as
-/// usual. One at a time; signals that were ignored before, as under nohup, stay ignored.
+/// As long as it lives, Ctrl-C (SIGINT), SIGTERM and, where there is one, SIGHUP (the terminal or the ssh session is closed) raise a
+/// flag instead of ending the program. The second of a kind ends it as usual. One at a time; signals that were ignored before, as
+/// under nohup, stay ignored.
 ///
 ///     const StopOnSignal interrupted;
 ///     trainer.fit(train, test, {.stop = interrupted.flag()});
@@ -38,7 +39,11 @@ class StopOnSignal {
 
  private:
   static_assert(std::atomic<bool>::is_always_lock_free, "a signal handler may not wait for a lock");
-  static constexpr std::array<int, 2> caught{SIGINT, SIGTERM};
+#ifdef SIGHUP
+  static constexpr std::array caught{SIGINT, SIGTERM, SIGHUP};
+#else
+  static constexpr std::array caught{SIGINT, SIGTERM};
+#endif
 
   static void handle(int signal) {
     raised = true;
