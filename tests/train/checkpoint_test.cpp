@@ -7,6 +7,7 @@
 #include <normnet/data/synthetic.hpp>
 #include <normnet/nn/activation.hpp>
 #include <normnet/nn/adaptive_avg_pool2d.hpp>
+#include <normnet/nn/avg_pool2d.hpp>
 #include <normnet/nn/batch_norm2d.hpp>
 #include <normnet/nn/conv2d.hpp>
 #include <normnet/nn/cross_entropy_loss.hpp>
@@ -15,7 +16,10 @@
 #include <normnet/nn/instance_norm2d.hpp>
 #include <normnet/nn/layer_norm.hpp>
 #include <normnet/nn/linear.hpp>
+#include <normnet/nn/max_pool2d.hpp>
+#include <normnet/nn/nll_loss.hpp>
 #include <normnet/nn/residual.hpp>
+#include <normnet/nn/softmax.hpp>
 #include <normnet/optim/cosine_annealing_lr.hpp>
 #include <normnet/optim/multi_step_lr.hpp>
 #include <normnet/optim/one_cycle_lr.hpp>
@@ -76,7 +80,7 @@ using MakeScheduler = std::function<std::unique_ptr<Scheduler<float>>(Optimizer<
 /// A run from its beginning, ready to go on from a checkpoint.
 struct Run {
   Sequential<float> net = stateful_net<float>();
-  SGD<float> optimizer{net.parameters(), {.lr = 0.05, .momentum = 0.9, .weight_decay = 1e-3, .nesterov = true}};
+  SGD<float> optimizer{net.parameters(), sgd<float>()};
   std::unique_ptr<Scheduler<float>> scheduler;
   SchedulerInterval interval;
   TrainingState<float> state;
@@ -86,6 +90,11 @@ struct Run {
 
   explicit Run(const MakeScheduler& make = {}, SchedulerInterval scheduler_interval = SchedulerInterval::epoch)
       : scheduler(make ? make(optimizer) : nullptr), interval(scheduler_interval), state{net, optimizer, scheduler.get()} {}
+
+  template <class T>
+  static typename SGD<T>::Options sgd() {
+    return {.lr = 0.05, .momentum = 0.9, .weight_decay = 1e-3, .nesterov = true};
+  }
 
   /// Trains from where the checkpoint stands to the end, or until stop; the checkpoint then holds the run.
   void go_on(const std::atomic<bool>* stop = nullptr) {
@@ -250,12 +259,12 @@ TEST_CASE("A checkpoint of another run is refused, and nothing is changed", "[ch
   });
   refuses("expected the option \"momentum\" to be \"0.9\" as in the checkpoint, got none",
           [&] { load_checkpoint(path, run.state); });
-  refuses("expected no option \"limit\" as in the checkpoint, got \"5\"", [&] {
+  refuses("expected the option \"limit\" to be absent as in the checkpoint, got \"5\"", [&] {
     load_checkpoint(path, run.state, {{"momentum", "0.9"}, {"limit", "5"}});
   });
 
   auto other_seed = stateful_net<float>(4);
-  SGD<float> other_optimizer(other_seed.parameters(), {.lr = 0.05, .momentum = 0.9});
+  SGD<float> other_optimizer(other_seed.parameters(), Run::sgd<float>());
   refuses("expected a network of seed 3, got one of seed 4", [&] {
     load_checkpoint<float>(path, {other_seed, other_optimizer}, options);
   });
@@ -269,27 +278,257 @@ TEST_CASE("A checkpoint of another run is refused, and nothing is changed", "[ch
   StepLR<float> slower(run.optimizer, {.step_size = 1});
   CHECK_THROWS_WITH(load_checkpoint<float>(folder / "scheduled", {run.net, run.optimizer, &slower}, options),
                     "cannot load \"" + (folder / "scheduled").string() +
-                        "\": expected a scheduler with an initial rate of 0.05, got one with 0.01");
+                        "\": expected \"scheduler.base_lr\" to be \"0.05\" as in the checkpoint, got \"0.01\"");
   run.optimizer.set_lr(0.05);
 
   auto in_double = stateful_net<double>();
-  SGD<double> double_optimizer(in_double.parameters(), {.lr = 0.05, .momentum = 0.9});
+  SGD<double> double_optimizer(in_double.parameters(), Run::sgd<double>());
   refuses("SafeTensors: expected \"model.conv1.weight\" to have elements of F64, got F32", [&] {
     load_checkpoint<double>(path, {in_double, double_optimizer}, options);
   });
 
-  Sequential<float> wider(3);
-  wider.add(Conv2d<float>({.in_channels = 3, .out_channels = 7, .kernel_size = 5, .stride = 3}), "conv1");
-  SGD<float> wider_optimizer(wider.parameters(), {.lr = 0.05});
-  refuses("expected \"model.conv1.weight\" to have the shape 7x3x5x5, got 6x3x5x5", [&] {
-    load_checkpoint<float>(path, {wider, wider_optimizer}, options);
-  });
-  Sequential<float> shallower(3);
-  shallower.add(Conv2d<float>({.in_channels = 3, .out_channels = 6, .kernel_size = 5, .stride = 3}), "conv1");
-  SGD<float> shallower_optimizer(shallower.parameters(), {.lr = 0.05});
-  refuses("expected a file without a tensor \"model.4.bias\"", [&] {
-    load_checkpoint<float>(path, {shallower, shallower_optimizer}, options);
-  });
+  // What the types and options of the layers do not tell, the tensors do.
+  const SafeTensors good = to_safetensors(run.state, run.checkpoint);
+  SafeTensors more = good, other_shape;
+  more.add("model.4.gain", Tensor<float>({1}));
+  CHECK_THROWS_WITH(from_safetensors(more, run.state, options), "expected a file without a tensor \"model.4.gain\"");
+  other_shape.metadata = good.metadata;
+  other_shape.add("model.conv1.weight", Tensor<float>({7, 3, 5, 5}));
+  CHECK_THROWS_WITH(from_safetensors(other_shape, run.state, options),
+                    "expected \"model.conv1.weight\" to have the shape 6x3x5x5, got 7x3x5x5");
+}
+
+TEST_CASE("Whatever decides the next bit belongs to what a checkpoint compares", "[checkpoint]") {
+  using Cosine = CosineAnnealingLR<float>;
+  using Cycle = OneCycleLR<float>;
+  const auto small_net = [](double p, double slope, double eps, ConvAlgorithm algorithm, Index stride) {
+    Sequential<float> net(3), body;
+    body.add(Conv2d<float>({.in_channels = 2, .out_channels = 2, .kernel_size = 3, .padding = 1, .algorithm = algorithm}));
+    net.add(Residual<float>(std::move(body)), "block")
+        .add(AvgPool2d<float>({.kernel_size = 2, .stride = stride}))
+        .add(BatchNorm2d<float>({.channels = 2, .eps = eps}), "norm")
+        .add(LeakyReLU<float>(slope))
+        .add(Dropout<float>(p))
+        .add(Linear<float>(2, 3));
+    return net;
+  };
+  const auto usual_net = [&] { return small_net(0.5, 0.1, 1e-5, ConvAlgorithm::direct, 2); };
+  const SGD<float>::Options usual{.lr = 0.1, .momentum = 0.9, .weight_decay = 0.01};
+  const auto cosine = [](Cosine::Options options) {
+    return [options](Optimizer<float>& o) { return std::unique_ptr<Scheduler<float>>(new Cosine(o, options)); };
+  };
+  const auto cycle = [](Cycle::Options options) {
+    return [options](Optimizer<float>& o) { return std::unique_ptr<Scheduler<float>>(new Cycle(o, options)); };
+  };
+  const auto step = [](StepLR<float>::Options options) {
+    return [options](Optimizer<float>& o) { return std::unique_ptr<Scheduler<float>>(new StepLR<float>(o, options)); };
+  };
+  const auto milestones = [](MultiStepLR<float>::Options options) {
+    return [options](Optimizer<float>& o) { return std::unique_ptr<Scheduler<float>>(new MultiStepLR<float>(o, options)); };
+  };
+  // The error with which a run of these parts refuses the checkpoint of the others; "" where it takes it.
+  struct Parts {
+    Sequential<float> net;
+    SGD<float>::Options sgd;
+    MakeScheduler make;
+  };
+  const auto answer = [](Parts saved, Parts loaded) -> std::string {
+    SGD<float> saved_optimizer(saved.net.parameters(), saved.sgd), optimizer(loaded.net.parameters(), loaded.sgd);
+    const auto saved_scheduler = saved.make(saved_optimizer), scheduler = loaded.make(optimizer);
+    saved_scheduler->step();
+    const SafeTensors file = to_safetensors<float>({saved.net, saved_optimizer, saved_scheduler.get()}, Checkpoint{});
+    const std::string before = to_safetensors<float>({loaded.net, optimizer, scheduler.get()}, Checkpoint{}).to_bytes();
+    try {
+      from_safetensors<float>(file, {loaded.net, optimizer, scheduler.get()});
+      CHECK(scheduler->last_epoch() == 1);
+      CHECK(optimizer.lr() == saved_optimizer.lr());
+      return "";
+    } catch (const Error& error) {
+      CHECK((to_safetensors<float>({loaded.net, optimizer, scheduler.get()}, Checkpoint{}).to_bytes() == before));
+      return error.what();
+    }
+  };
+  const auto differs = [](const std::string& name, const std::string& expected, const std::string& got) {
+    return "expected \"" + name + "\" to be " + expected + " as in the checkpoint, got " + got;
+  };
+
+  // Schedulers.
+  const auto of_schedulers = [&](const MakeScheduler& saved, const MakeScheduler& loaded) {
+    return answer({usual_net(), usual, saved}, {usual_net(), usual, loaded});
+  };
+  const MakeScheduler ten = cosine({.t_max = 10});
+  CHECK(of_schedulers(ten, ten).empty());
+  CHECK(of_schedulers(ten, cosine({.t_max = 5})) == differs("scheduler.t_max", "\"10\"", "\"5\""));
+  CHECK(of_schedulers(ten, cosine({.t_max = 10, .eta_min = 0.25})) == differs("scheduler.eta_min", "\"0\"", "\"0.25\""));
+  CHECK(of_schedulers(ten, step({.step_size = 1})) == differs("scheduler", "\"CosineAnnealingLR\"", "\"StepLR\""));
+  CHECK(of_schedulers(ten, cycle({.max_lr = 1, .total_steps = 9})) ==
+        differs("scheduler", "\"CosineAnnealingLR\"", "\"OneCycleLR\""));
+  CHECK(of_schedulers(step({.step_size = 1}), step({.step_size = 2})) == differs("scheduler.step_size", "\"1\"", "\"2\""));
+  CHECK(of_schedulers(step({.step_size = 1}), step({.step_size = 1, .gamma = 0.1 + 1e-18})).empty());  // the same number
+  CHECK(of_schedulers(step({.step_size = 1}), step({.step_size = 1, .gamma = 0.1 + 2e-17})) ==
+        differs("scheduler.gamma", "\"0.1\"", "\"0.10000000000000002\""));
+  CHECK(of_schedulers(milestones({.milestones = {2, 3}}), milestones({.milestones = {2}})) ==
+        differs("scheduler.milestones", "\"2,3\"", "\"2\""));
+  CHECK(of_schedulers(milestones({.milestones = {2}}), milestones({.milestones = {2}, .gamma = 0.5})) ==
+        differs("scheduler.gamma", "\"0.1\"", "\"0.5\""));
+  const Cycle::Options usual_cycle{.max_lr = 1, .total_steps = 9};
+  std::vector<std::pair<std::string, Cycle::Options>> cycles(10, {"", usual_cycle});
+  cycles[0] = {"max_lr", {.max_lr = 2, .total_steps = 9}};
+  cycles[1] = {"total_steps", {.max_lr = 1, .total_steps = 10}};
+  cycles[2].first = "pct_start", cycles[2].second.pct_start = 0.4;
+  cycles[3].first = "anneal_strategy", cycles[3].second.anneal_strategy = Cycle::Anneal::linear;
+  cycles[4].first = "cycle_momentum", cycles[4].second.cycle_momentum = false;
+  cycles[5].first = "base_momentum", cycles[5].second.base_momentum = 0.8;
+  cycles[6].first = "max_momentum", cycles[6].second.max_momentum = 0.9;
+  cycles[7].first = "div_factor", cycles[7].second.div_factor = 10;
+  cycles[8].first = "final_div_factor", cycles[8].second.final_div_factor = 10;
+  cycles[9].first = "three_phase", cycles[9].second.three_phase = true;
+  for (const auto& [name, options] : cycles) {
+    CHECK(of_schedulers(cycle(usual_cycle), cycle(options)).find("expected \"scheduler." + name + "\" to be ") == 0);
+  }
+
+  // Optimizers.
+  const auto of_optimizers = [&](const SGD<float>::Options& saved, const SGD<float>::Options& loaded) {
+    return answer({usual_net(), saved, ten}, {usual_net(), loaded, ten});
+  };
+  CHECK(of_optimizers(usual, {.lr = 0.1, .momentum = 0.9}) == differs("optimizer.weight_decay", "\"0.01\"", "\"0\""));
+  CHECK(of_optimizers(usual, {.lr = 0.1, .momentum = 0.9, .weight_decay = 0.01, .nesterov = true}) ==
+        differs("optimizer.nesterov", "\"false\"", "\"true\""));
+  CHECK(of_optimizers(usual, {.lr = 0.1, .momentum = 0.8, .weight_decay = 0.01}) ==
+        differs("optimizer.momentum", "\"0.9\"", "\"0.8\""));
+  CHECK(of_optimizers(usual, {.lr = 0.1, .momentum = 0.9, .dampening = 0.5, .weight_decay = 0.01}) ==
+        differs("optimizer.dampening", "\"0\"", "\"0.5\""));
+  CHECK(of_optimizers(usual, {.lr = 0.1, .momentum = 0.9, .weight_decay = 0.01, .l1_penalty = 0.1}) ==
+        differs("optimizer.l1_penalty", "\"0\"", "\"0.1\""));
+  CHECK(of_optimizers(usual, {.lr = 0.2, .momentum = 0.9, .weight_decay = 0.01}) ==
+        differs("optimizer.lr", "\"0.1\"", "\"0.2\""));
+
+  // Layers.
+  const auto of_nets = [&](Sequential<float> loaded) {
+    return answer({usual_net(), usual, ten}, {std::move(loaded), usual, ten});
+  };
+  CHECK(of_nets(usual_net()).empty());
+  CHECK(of_nets(small_net(0.25, 0.1, 1e-5, ConvAlgorithm::direct, 2)) == differs("model.4.p", "\"0.5\"", "\"0.25\""));
+  CHECK(of_nets(small_net(0.5, 0.2, 1e-5, ConvAlgorithm::direct, 2)) == differs("model.3.negative_slope", "\"0.1\"", "\"0.2\""));
+  CHECK(of_nets(small_net(0.5, 0.1, 1e-3, ConvAlgorithm::direct, 2)) == differs("model.norm.eps", "\"1e-05\"", "\"0.001\""));
+  CHECK(of_nets(small_net(0.5, 0.1, 1e-5, ConvAlgorithm::winograd, 2)) ==
+        differs("model.block.body.0.algorithm", "\"direct\"", "\"winograd\""));
+  CHECK(of_nets(small_net(0.5, 0.1, 1e-5, ConvAlgorithm::direct, 1)) == differs("model.1.stride", "\"2x2\"", "\"1x1\""));
+  auto longer = usual_net();
+  longer.add(Softmax<float>(), "last");
+  CHECK(of_nets(std::move(longer)) == differs("model.last", "absent", "\"Softmax\""));
+}
+
+TEST_CASE("Every option of every part has a text", "[checkpoint]") {
+  const auto names = [](const NamedOptions& options) {
+    std::string all;
+    for (const auto& [name, value] : options) all += name + "=" + value + " ";
+    return all;
+  };
+  CHECK(names(Conv2d<float>({.in_channels = 2, .out_channels = 4, .kernel_size = {3, 5}, .groups = 2}).named_options()) ==
+        "algorithm=automatic bias=true dilation=1x1 groups=2 in_channels=2 kernel_size=3x5 out_channels=4 padding=0x0 "
+        "stride=1x1 ");
+  CHECK(names(Linear<float>(2, 3, false).named_options()) == "bias=false in_features=2 out_features=3 ");
+  CHECK(names(MaxPool2d<float>(2).named_options()) == "ceil_mode=false dilation=1x1 kernel_size=2x2 padding=0x0 stride=2x2 ");
+  CHECK(names(AvgPool2d<float>(2).named_options()) ==
+        "ceil_mode=false count_include_pad=true kernel_size=2x2 padding=0x0 stride=2x2 ");
+  CHECK(names(AdaptiveAvgPool2d<float>({2, 3}).named_options()) == "output_size=2x3 ");
+  CHECK(names(BatchNorm2d<float>(2).named_options()) ==
+        "affine=true channels=2 eps=1e-05 momentum=0.1 track_running_stats=true ");
+  CHECK(names(InstanceNorm2d<float>(2).named_options()) ==
+        "affine=false channels=2 eps=1e-05 momentum=0.1 track_running_stats=false ");
+  CHECK(names(GroupNorm<float>(1, 2).named_options()) == "affine=true channels=2 eps=1e-05 groups=1 ");
+  CHECK(names(LayerNorm<float>({2, 3}).named_options()) == "elementwise_affine=true eps=1e-05 normalized_shape=2x3 ");
+  CHECK(names(Dropout<float>(0.1).named_options()) == "p=0.1 ");
+  CHECK(names(LeakyReLU<float>(0.01).named_options()) == "negative_slope=0.01 ");
+  CHECK(names(ELU<double>(0.3).named_options()) == "alpha=0.3 ");
+  CHECK(names(Softplus<float>(2).named_options()) == "beta=2 threshold=20 ");
+  CHECK(names(ReLU<float>().named_options()).empty());
+  CHECK(names(CrossEntropyLoss<float>({.weight = {1, 0.5}}).named_options()) ==
+        "ignore_index=-100 label_smoothing=0 reduction=mean weight=1,0.5 ");
+  CHECK(names(NLLLoss<float>({.reduction = Reduction::sum}).named_options()) ==
+        "ignore_index=-100 label_smoothing=0 reduction=sum weight= ");
+}
+
+TEST_CASE("A run does not go on with other options of fit()", "[checkpoint]") {
+  const test::TemporaryFolder folder;
+  for (const Index stop : {batches, batches + 2}) {  // between two epochs, and within one
+    const fs::path path = stopped_run(folder, stop);
+    using Options = Trainer<float>::FitOptions;
+    const auto goes_on = [&](auto change, const auto& loss, const Dataset& images) {
+      Run run;
+      run.checkpoint = load_checkpoint(path, run.state, run.checkpoint.options);
+      Trainer<float> trainer(run.net, run.optimizer, loss);
+      Options options{.epochs = 1,
+                      .first_epoch = run.checkpoint.position.epoch,
+                      .first_epoch_done = run.checkpoint.position.done,
+                      .batch_size = 32,
+                      .seed = 5,
+                      .augment = {.crop_padding = 4, .flip_probability = 0.5},
+                      .progress = {.out = nullptr}};
+      change(options);
+      const Tensor<float> before = run.net.parameters().front().parameter->value;
+      try {
+        trainer.fit(images, test_images(), options);
+        return std::string();
+      } catch (const Error& error) {
+        CHECK((run.net.parameters().front().parameter->value == before));
+        return std::string(error.what());
+      }
+    };
+    const auto with = [&](auto change) { return goes_on(change, CrossEntropyLoss<float>(), train_images()); };
+    const auto differs = [](const std::string& name, const std::string& expected, const std::string& got) {
+      return "Trainer: expected " + name + " to be " + expected + " as in the run that goes on, got " + got;
+    };
+    CHECK(with([](Options&) {}).empty());
+    CHECK(with([](Options& o) { o.eval_batch_size = 7, o.epochs = 2; }).empty());
+    CHECK(with([](Options& o) { o.batch_size = 33; }) == differs("batch_size", "32", "33"));
+    CHECK(with([](Options& o) { o.seed = 6; }) == differs("seed", "5", "6"));
+    CHECK(with([](Options& o) { o.shuffle = false; }) == differs("shuffle", "true", "false"));
+    CHECK(with([](Options& o) { o.drop_last = true; }) == differs("drop_last", "false", "true"));
+    CHECK(with([](Options& o) { o.augment.crop_padding = 3; }) == differs("augment.crop_padding", "4", "3"));
+    CHECK(with([](Options& o) { o.augment.flip_probability = 0.1; }) == differs("augment.flip_probability", "0.5", "0.1"));
+    CHECK(with([](Options& o) { o.normalize.mean = {0.4}; }) == differs("normalize.mean", "0.5", "0.4"));
+    CHECK(with([](Options& o) { o.normalize.std = {0.25}; }) == differs("normalize.std", "0.5", "0.25"));
+    CHECK(with([](Options& o) { o.max_grad_norm = 1; }) == differs("max_grad_norm", "none", "1"));
+    CHECK(with([](Options& o) { o.scheduler_interval = SchedulerInterval::step; }) ==
+          differs("scheduler_interval", "epoch", "step"));
+    CHECK(goes_on([](Options&) {}, CrossEntropyLoss<float>({.label_smoothing = 0.1}), train_images()) ==
+          differs("loss.label_smoothing", "0", "0.1"));
+    CHECK(goes_on([](Options&) {}, NLLLoss<float>(), train_images()) == differs("loss", "CrossEntropyLoss", "NLLLoss"));
+    CHECK(goes_on([](Options&) {}, CrossEntropyLoss<float>(), train_images().first(99)) ==
+          differs("train images", "100x3x32x32", "99x3x32x32"));
+  }
+}
+
+TEST_CASE("Optimizers and schedulers of a user's own go on, compared by what is known of them", "[checkpoint]") {
+  class Halving final : public Scheduler<float> {
+   public:
+    explicit Halving(Optimizer<float>& optimizer) : Scheduler<float>(optimizer) { start(); }
+    double lr_at(Index epoch) const override { return base_lr() / static_cast<double>(1 + epoch); }
+  };
+  class Plain final : public Optimizer<float> {
+   public:
+    using Optimizer<float>::Optimizer;
+    void step() override {}
+  };
+  auto net = stateful_net<float>();
+  Plain optimizer(net.parameters(), 0.5);
+  Halving scheduler(optimizer);
+  scheduler.step();
+  const SafeTensors file = to_safetensors<float>({net, optimizer, &scheduler}, Checkpoint{});
+  scheduler.set_last_epoch(0);
+  from_safetensors<float>(file, {net, optimizer, &scheduler});
+  CHECK(scheduler.last_epoch() == 1);
+  CHECK(optimizer.lr() == 0.25);
+
+  optimizer.set_lr(0.25);
+  Halving slower(optimizer);
+  CHECK_THROWS_WITH(from_safetensors<float>(file, {net, optimizer, &slower}),
+                    "expected \"scheduler.base_lr\" to be \"0.5\" as in the checkpoint, got \"0.25\"");
+  StepLR<float> known(optimizer, {.step_size = 1});
+  CHECK_THROWS_WITH(from_safetensors<float>(file, {net, optimizer, &known}),
+                    "expected \"scheduler\" to be \"Scheduler\" as in the checkpoint, got \"StepLR\"");
 }
 
 TEST_CASE("A checkpoint is on the disk when save_checkpoint() returns", "[checkpoint]") {

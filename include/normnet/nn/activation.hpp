@@ -20,7 +20,8 @@ namespace normnet::inline NORMNET_ABI {
 ///     Pack<T> value(Pack<T> x) const;                        // f(x)
 ///     Pack<T> gradient(Pack<T> kept, Pack<T> dy) const;      // dy * f'(x), where kept is x or y
 ///
-/// and, for ReLU, which other layers may compute, static void append_to(normnet_impl::Pointwise<T>&).
+/// where it has options, NamedOptions named_options() const; and, for ReLU, which other layers may compute,
+/// static void append_to(normnet_impl::Pointwise<T>&).
 ///
 /// Shapes: any to the same. Works in place. What is not a number stays so.
 template <class T, class Formula>
@@ -32,6 +33,10 @@ class Activation final : public BlockLayer<T> {
 
   std::string type() const override { return Formula::type; }
   std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new Activation(formula_)); }
+  NamedOptions named_options() const override {
+    if constexpr (requires { formula_.named_options(); }) return formula_.named_options();
+    return {};
+  }
   Shape output_shape(const Shape& input) const override { return input; }
   Keeps keeps_for_backward() const override { return Formula::keeps; }
   bool in_place() const override { return true; }
@@ -101,6 +106,7 @@ struct LeakyReLU {
     if (!(negative_slope >= 0)) fail("LeakyReLU: expected a negative_slope of at least 0, got ", negative_slope);
   }
 
+  NamedOptions named_options() const { return {{"negative_slope", exact_text(slope[0])}}; }
   Pack<T> value(const Pack<T>& x) const { return select_greater(x, zero, x, slope * x); }
   Pack<T> gradient(const Pack<T>& y, const Pack<T>& dy) const { return select_greater(y, zero, dy, slope * dy); }
 };
@@ -132,6 +138,7 @@ struct ELU {
     if (!(alpha_value >= 0)) fail("ELU: expected an alpha of at least 0, got ", alpha_value);
   }
 
+  NamedOptions named_options() const { return {{"alpha", exact_text(alpha[0])}}; }
   Pack<T> value(const Pack<T>& x) const { return select_greater(x, zero, x, alpha * (exp(x) - one)); }
   Pack<T> gradient(const Pack<T>& y, const Pack<T>& dy) const { return select_greater(y, zero, dy, dy * (y + alpha)); }
 };
@@ -206,6 +213,7 @@ struct Softplus {
     if (!(beta_value > 0)) fail("Softplus: expected a positive beta, got ", beta_value);
   }
 
+  NamedOptions named_options() const { return {{"beta", exact_text(beta[0])}, {"threshold", exact_text(threshold[0])}}; }
   Pack<T> value(const Pack<T>& x) const {
     const Pack<T> bx = beta * x, minus_magnitude = min(bx, zero - bx);
     return select_greater(bx, threshold, x, (max(zero, bx) + log1p(exp(minus_magnitude))) / beta);

@@ -32,6 +32,11 @@ class AdaptiveAvgPool2d : public BlockLayer<T> {
     return std::unique_ptr<Layer<T>>(new AdaptiveAvgPool2d(output_size_));
   }
 
+  NamedOptions named_options() const override {
+    using normnet_impl::exact_text;
+    return {{"output_size", exact_text(output_size_)}};
+  }
+
   Shape output_shape(const Shape& input) const override {
     if (input.rank() != 4) fail(this->label(), ": expected an input N x C x H x W, got ", input);
     if (input[2] < 1 || input[3] < 1) fail(this->label(), ": expected an input of at least one pixel, got ", input);

@@ -42,6 +42,15 @@ class AvgPool2d final : public BlockLayer<T> {
 
   std::string type() const override { return "AvgPool2d"; }
   std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new AvgPool2d(options_)); }
+
+  NamedOptions named_options() const override {
+    using normnet_impl::exact_text;
+    return {{"kernel_size", exact_text(options_.kernel_size)},
+            {"stride", exact_text(options_.stride)},
+            {"padding", exact_text(options_.padding)},
+            {"ceil_mode", exact_text(options_.ceil_mode)},
+            {"count_include_pad", exact_text(options_.count_include_pad)}};
+  }
   Shape output_shape(const Shape& input) const override { return geometry_.output_shape(input, this->label()); }
   Keeps keeps_for_backward() const override { return Keeps::nothing; }
 

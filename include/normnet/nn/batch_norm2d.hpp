@@ -58,6 +58,15 @@ class BatchNorm2d final : public NormalizationLayer<T> {
   std::string type() const override { return "BatchNorm2d"; }
   std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new BatchNorm2d(options_)); }
 
+  NamedOptions named_options() const override {
+    using normnet_impl::exact_text;
+    return {{"channels", exact_text(options_.channels)},
+            {"eps", exact_text(options_.eps)},
+            {"momentum", exact_text(options_.momentum)},
+            {"affine", exact_text(options_.affine)},
+            {"track_running_stats", exact_text(options_.track_running_stats)}};
+  }
+
   Shape output_shape(const Shape& input) const override {
     if (input.rank() != 4) fail(this->label(), ": expected an input N x C x H x W, got ", input);
     if (input[1] != options_.channels) {

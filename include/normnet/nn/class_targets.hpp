@@ -48,6 +48,15 @@ class ClassTargets {
     }
   }
 
+  /// What it was made with.
+  NamedOptions named_options() const {
+    using normnet_impl::exact_text;
+    return {{"weight", exact_text(weight_)},
+            {"ignore_index", exact_text(ignore_index_)},
+            {"reduction", reduction_ == Reduction::mean ? "mean" : "sum"},
+            {"label_smoothing", exact_text(label_smoothing_)}};
+  }
+
   /// Takes the labels of a batch of predictions of the given shape. Throws Error when the shape is neither N x C nor N x C x 1
   /// x 1, the labels are not N, or one is neither in [0, C) nor ignore_index.
   void assign(const Shape& prediction, std::span<const int> labels) {

@@ -70,6 +70,19 @@ class Conv2d final : public BlockLayer<T> {
   std::string type() const override { return "Conv2d"; }
   std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new Conv2d(options_)); }
 
+  NamedOptions named_options() const override {
+    using normnet_impl::exact_text;
+    return {{"in_channels", exact_text(options_.in_channels)},
+            {"out_channels", exact_text(options_.out_channels)},
+            {"kernel_size", exact_text(options_.kernel_size)},
+            {"stride", exact_text(options_.stride)},
+            {"padding", exact_text(options_.padding)},
+            {"dilation", exact_text(options_.dilation)},
+            {"groups", exact_text(options_.groups)},
+            {"bias", exact_text(options_.bias)},
+            {"algorithm", normnet_impl::algorithm_name(options_.algorithm)}};
+  }
+
   Shape output_shape(const Shape& input) const override {
     if (input.rank() != 4) fail(this->label(), ": expected an input N x C x H x W, got ", input);
     if (input[1] != conv_.in_channels) {

@@ -46,6 +46,7 @@ class CrossEntropyLoss final : public Loss<T> {
                  options.label_smoothing) {}
 
   std::string type() const override { return "CrossEntropyLoss"; }
+  NamedOptions named_options() const override { return targets_.named_options(); }
 
   double forward(const Batch<T>& prediction, std::span<const int> labels) override {
     const auto use = targets_.begin_use();

@@ -33,6 +33,11 @@ class Dropout final : public BlockLayer<T> {
 
   std::string type() const override { return "Dropout"; }
   std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new Dropout(p_)); }
+
+  NamedOptions named_options() const override {
+    using normnet_impl::exact_text;
+    return {{"p", exact_text(p_)}};
+  }
   Shape output_shape(const Shape& input) const override { return input; }
   Keeps keeps_for_backward() const override { return Keeps::nothing; }
   bool in_place() const override { return true; }

@@ -47,6 +47,14 @@ class GroupNorm final : public NormalizationLayer<T> {
   std::string type() const override { return "GroupNorm"; }
   std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new GroupNorm(options_)); }
 
+  NamedOptions named_options() const override {
+    using normnet_impl::exact_text;
+    return {{"groups", exact_text(options_.groups)},
+            {"channels", exact_text(options_.channels)},
+            {"eps", exact_text(options_.eps)},
+            {"affine", exact_text(options_.affine)}};
+  }
+
   Shape output_shape(const Shape& input) const override {
     if (input.rank() != 4 && input.rank() != 2) fail(this->label(), ": expected an input N x C x H x W or N x C, got ", input);
     if (input[1] != options_.channels) {

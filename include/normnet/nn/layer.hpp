@@ -3,6 +3,7 @@
 
 #include <normnet/core/batch.hpp>
 #include <normnet/core/error.hpp>
+#include <normnet/core/named_options.hpp>
 #include <normnet/core/random.hpp>
 #include <normnet/core/tensor.hpp>
 
@@ -84,6 +85,10 @@ class Layer {
 
   /// The class, as it appears in summaries and errors: "Conv2d".
   virtual std::string type() const = 0;
+
+  /// All options that decide what it computes: a checkpoint of a layer with others is refused. Of layers that hold others, those of
+  /// all of them, under their names.
+  virtual NamedOptions named_options() const { return {}; }
 
   /// The shape of the output for an input of the given shape. Throws Error when the layer cannot take such an input.
   virtual Shape output_shape(const Shape& input) const = 0;

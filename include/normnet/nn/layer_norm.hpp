@@ -51,6 +51,13 @@ class LayerNorm final : public NormalizationLayer<T> {
   std::string type() const override { return "LayerNorm"; }
   std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new LayerNorm(options_)); }
 
+  NamedOptions named_options() const override {
+    using normnet_impl::exact_text;
+    return {{"normalized_shape", exact_text(options_.normalized_shape)},
+            {"eps", exact_text(options_.eps)},
+            {"elementwise_affine", exact_text(options_.elementwise_affine)}};
+  }
+
   Shape output_shape(const Shape& input) const override {
     const Shape& normalized = options_.normalized_shape;
     bool matches = (input.rank() == 2 || input.rank() == 4) && normalized.rank() < input.rank();

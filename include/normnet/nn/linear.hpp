@@ -47,6 +47,13 @@ class Linear final : public BlockLayer<T> {
   std::string type() const override { return "Linear"; }
   std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new Linear(options_)); }
 
+  NamedOptions named_options() const override {
+    using normnet_impl::exact_text;
+    return {{"in_features", exact_text(options_.in_features)},
+            {"out_features", exact_text(options_.out_features)},
+            {"bias", exact_text(options_.bias)}};
+  }
+
   Shape output_shape(const Shape& input) const override {
     const bool pooled = input.rank() == 4 && input[2] == 1 && input[3] == 1;
     if (input.rank() != 2 && !pooled) fail(this->label(), ": expected an input N x F or N x F x 1 x 1, got ", input);

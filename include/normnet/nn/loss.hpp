@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/core/batch.hpp>
+#include <normnet/core/named_options.hpp>
 
 #include <span>
 #include <string>
@@ -29,6 +30,9 @@ class Loss {
 
   /// The class, as it appears in errors: "CrossEntropyLoss".
   virtual std::string type() const = 0;
+
+  /// All options that decide what it computes: a run does not go on with others.
+  virtual NamedOptions named_options() const { return {}; }
 
   /// The loss of a batch of predictions; keeps what backward() needs. Throws Error when shapes or labels do not fit.
   virtual double forward(const Batch<T>& prediction, std::span<const int> labels) = 0;

@@ -50,6 +50,15 @@ class MaxPool2d final : public BlockLayer<T> {
 
   std::string type() const override { return "MaxPool2d"; }
   std::unique_ptr<Layer<T>> with_same_options() const override { return std::unique_ptr<Layer<T>>(new MaxPool2d(options_)); }
+
+  NamedOptions named_options() const override {
+    using normnet_impl::exact_text;
+    return {{"kernel_size", exact_text(options_.kernel_size)},
+            {"stride", exact_text(options_.stride)},
+            {"padding", exact_text(options_.padding)},
+            {"dilation", exact_text(options_.dilation)},
+            {"ceil_mode", exact_text(options_.ceil_mode)}};
+  }
   Shape output_shape(const Shape& input) const override { return geometry_.output_shape(input, this->label()); }
   Keeps keeps_for_backward() const override { return by_two() ? Keeps::nothing : Keeps::both; }
   std::size_t activation_bytes() const override { return places_.span().size_bytes(); }

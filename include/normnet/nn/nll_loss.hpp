@@ -33,6 +33,7 @@ class NLLLoss final : public Loss<T> {
       : targets_("NLLLoss", std::move(options.weight), options.ignore_index, options.reduction, /*label_smoothing=*/0) {}
 
   std::string type() const override { return "NLLLoss"; }
+  NamedOptions named_options() const override { return targets_.named_options(); }
 
   double forward(const Batch<T>& prediction, std::span<const int> labels) override {
     const auto use = targets_.begin_use();

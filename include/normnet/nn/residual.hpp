@@ -39,6 +39,12 @@ class Residual final : public BlockLayer<T> {
     return std::unique_ptr<Layer<T>>(new Residual(std::move(*body->as_sequential()), std::move(*projection->as_sequential())));
   }
 
+  NamedOptions named_options() const override {
+    NamedOptions all = normnet_impl::named_part("body", body_.type(), body_.named_options());
+    if (projection_) all.merge(normnet_impl::named_part("projection", projection_->type(), projection_->named_options()));
+    return all;
+  }
+
   Shape output_shape(const Shape& input) const override {
     const Shape added = projection_ ? projection_->output_shape(input) : input;
     Shape output = body_.output_shape(input);

@@ -164,6 +164,14 @@ class Sequential final : public BlockLayer<T> {
     return owned(std::move(copy));
   }
 
+  NamedOptions named_options() const override {
+    NamedOptions all;
+    for (const auto& layer : layers_) {
+      all.merge(normnet_impl::named_part(local_name(*layer), layer->type(), layer->named_options()));
+    }
+    return all;
+  }
+
   Shape output_shape(const Shape& input) const override {
     Shape shape = input;
     for (const auto& layer : layers_) shape = layer->output_shape(shape);

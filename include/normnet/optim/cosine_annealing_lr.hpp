@@ -27,6 +27,12 @@ class CosineAnnealingLR final : public Scheduler<T> {
     this->start();
   }
 
+  std::string type() const override { return "CosineAnnealingLR"; }
+  NamedOptions named_options() const override {
+    using normnet_impl::exact_text;
+    return {{"t_max", exact_text(options_.t_max)}, {"eta_min", exact_text(options_.eta_min)}};
+  }
+
   double lr_at(Index epoch) const override {
     const double angle = std::numbers::pi * static_cast<double>(epoch) / static_cast<double>(options_.t_max);
     return options_.eta_min + (this->base_lr() - options_.eta_min) * (1 + std::cos(angle)) / 2;

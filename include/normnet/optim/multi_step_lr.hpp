@@ -31,6 +31,12 @@ class MultiStepLR final : public Scheduler<T> {
     this->start();
   }
 
+  std::string type() const override { return "MultiStepLR"; }
+  NamedOptions named_options() const override {
+    using normnet_impl::exact_text;
+    return {{"milestones", exact_text(options_.milestones)}, {"gamma", exact_text(options_.gamma)}};
+  }
+
   double lr_at(Index epoch) const override {
     const auto& milestones = options_.milestones;
     const auto passed = std::count_if(milestones.begin(), milestones.end(), [&](Index milestone) { return milestone <= epoch; });

@@ -67,6 +67,21 @@ class OneCycleLR final : public Scheduler<T> {
     this->start();
   }
 
+  std::string type() const override { return "OneCycleLR"; }
+  NamedOptions named_options() const override {
+    using normnet_impl::exact_text;
+    return {{"max_lr", exact_text(options_.max_lr)},
+            {"total_steps", exact_text(options_.total_steps)},
+            {"pct_start", exact_text(options_.pct_start)},
+            {"anneal_strategy", options_.anneal_strategy == Anneal::cos ? "cos" : "linear"},
+            {"cycle_momentum", exact_text(options_.cycle_momentum)},
+            {"base_momentum", exact_text(options_.base_momentum)},
+            {"max_momentum", exact_text(options_.max_momentum)},
+            {"div_factor", exact_text(options_.div_factor)},
+            {"final_div_factor", exact_text(options_.final_div_factor)},
+            {"three_phase", exact_text(options_.three_phase)}};
+  }
+
   /// Throws Error beyond total_steps, and so does momentum_at().
   double lr_at(Index step) const override {
     const auto [phase, progress] = find(step);

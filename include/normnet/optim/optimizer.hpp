@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/core/error.hpp>
+#include <normnet/core/named_options.hpp>
 #include <normnet/nn/layer.hpp>
 
 #include <cmath>
@@ -38,6 +39,12 @@ class Optimizer {
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
   virtual ~Optimizer() = default;
+
+  /// The class, as a checkpoint names it: "SGD".
+  virtual std::string type() const { return "Optimizer"; }
+
+  /// All options that it was made with: a checkpoint of an optimizer with others is refused.
+  virtual NamedOptions named_options() const { return {}; }
 
   /// Changes every parameter once, by its gradient.
   virtual void step() = 0;

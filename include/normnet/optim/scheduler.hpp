@@ -22,6 +22,12 @@ class Scheduler {
   Scheduler& operator=(const Scheduler&) = delete;
   virtual ~Scheduler() = default;
 
+  /// The class, as a checkpoint names it: "StepLR".
+  virtual std::string type() const { return "Scheduler"; }
+
+  /// All options that decide its rates, besides base_lr(): a checkpoint of a scheduler with others is refused.
+  virtual NamedOptions named_options() const { return {}; }
+
   /// The learning rate in an epoch, counted from 0.
   virtual double lr_at(Index epoch) const = 0;
 

@@ -43,6 +43,7 @@ class SGD final : public Optimizer<T> {
   SGD(std::vector<NamedParameter<T>> parameters, const Options& options)
       : Optimizer<T>(std::move(parameters), options.lr),
         options_(options),
+        momentum_(options.momentum),
         velocities_(this->parameters().size()),
         started_({1}) {
     check("momentum", options.momentum);
@@ -58,11 +59,22 @@ class SGD final : public Optimizer<T> {
     }
   }
 
-  double momentum() const override { return options_.momentum; }
+  std::string type() const override { return "SGD"; }
+  NamedOptions named_options() const override {
+    using normnet_impl::exact_text;
+    return {{"lr", exact_text(options_.lr)},
+            {"momentum", exact_text(options_.momentum)},
+            {"dampening", exact_text(options_.dampening)},
+            {"weight_decay", exact_text(options_.weight_decay)},
+            {"nesterov", exact_text(options_.nesterov)},
+            {"l1_penalty", exact_text(options_.l1_penalty)}};
+  }
+
+  double momentum() const override { return momentum_; }
   /// Throws Error when it is negative or not finite.
   void set_momentum(double momentum) override {
     check("momentum", momentum);
-    options_.momentum = momentum;
+    momentum_ = momentum;
   }
 
   void step() override {
@@ -81,7 +93,7 @@ class SGD final : public Optimizer<T> {
         });
       }
     });
-    if (options_.momentum != 0) started_[0] = T(1);
+    if (momentum_ != 0) started_[0] = T(1);
   }
 
   /// "NAME.momentum_buffer", v of each parameter, and "momentum_started": 1 after the first step with momentum, before that 0.
@@ -102,9 +114,9 @@ class SGD final : public Optimizer<T> {
   }
 
   void update(T* w, const T* dw, T* v, Index count) const {
-    const T lr = static_cast<T>(this->lr()), momentum = static_cast<T>(options_.momentum);
+    const T lr = static_cast<T>(this->lr()), momentum = static_cast<T>(momentum_);
     const T decay = static_cast<T>(options_.weight_decay), l1 = static_cast<T>(options_.l1_penalty);
-    const bool with_momentum = options_.momentum != 0, nesterov = options_.nesterov, first = started_[0] == T(0);
+    const bool with_momentum = momentum_ != 0, nesterov = options_.nesterov, first = started_[0] == T(0);
     const T keep = first ? T(0) : momentum, add = first ? T(1) : static_cast<T>(1 - options_.dampening);
     for (Index i = 0; i < count; ++i) {
       const T sign = static_cast<T>((w[i] > T(0)) - (w[i] < T(0)));
@@ -118,7 +130,8 @@ class SGD final : public Optimizer<T> {
     }
   }
 
-  Options options_;
+  Options options_;                    // as given
+  double momentum_;                    // of the next step
   std::vector<Tensor<T>> velocities_;  // v of each parameter
   Tensor<T> started_;
   normnet_impl::InUse in_use_;  // by step()

@@ -25,6 +25,12 @@ class StepLR final : public Scheduler<T> {
     this->start();
   }
 
+  std::string type() const override { return "StepLR"; }
+  NamedOptions named_options() const override {
+    using normnet_impl::exact_text;
+    return {{"step_size", exact_text(options_.step_size)}, {"gamma", exact_text(options_.gamma)}};
+  }
+
   double lr_at(Index epoch) const override {
     const Index falls = epoch / options_.step_size;
     return this->base_lr() * std::pow(options_.gamma, static_cast<double>(falls));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/core/error.hpp>
+#include <normnet/core/named_options.hpp>
 #include <normnet/core/shape.hpp>
 #include <normnet/core/tensor.hpp>
 #include <normnet/io/safetensors.hpp>
@@ -16,7 +17,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <limits>
-#include <map>
 #include <string>
 
 namespace normnet::inline NORMNET_ABI {
@@ -34,9 +34,29 @@ struct Checkpoint {
   TrainingPosition position{};  ///< Trainer::position()
   std::uint64_t seed = 0;       ///< of fit(): the order of the images and their augmentation
   History history{};            ///< the epochs that are finished
-  /// Whatever the run was told and must be told again: a run with others is refused.
-  std::map<std::string, std::string> options{};
+  /// Whatever else the run was told and must be told again, such as which images it trains on: a run with others is refused.
+  NamedOptions options{};
 };
+
+}  // namespace normnet::inline NORMNET_ABI
+
+namespace normnet::normnet_impl::inline NORMNET_ABI {
+
+/// The types and options of what a run is made of.
+template <class T>
+NamedOptions part_options(const TrainingState<T>& state) {
+  NamedOptions all = named_part("model", state.net.type(), state.net.named_options());
+  all.merge(named_part("optimizer", state.optimizer.type(), state.optimizer.named_options()));
+  if (state.scheduler != nullptr) {
+    all.merge(named_part("scheduler", state.scheduler->type(), state.scheduler->named_options()));
+    all.emplace("scheduler.base_lr", exact_text(state.scheduler->base_lr()));
+  }
+  return all;
+}
+
+}  // namespace normnet::normnet_impl::inline NORMNET_ABI
+
+namespace normnet::inline NORMNET_ABI {
 
 /// The run as safetensors: the tensors model.NAME (parameters and buffers) and optimizer.NAME (its state) in the run's precision;
 /// the rest in F64 tensors and in the metadata.
@@ -56,7 +76,6 @@ SafeTensors to_safetensors(const TrainingState<T>& state, const Checkpoint& chec
   fields.real("optimizer.momentum", state.optimizer.momentum());
   if (state.scheduler != nullptr) {
     fields.integer("scheduler.last_epoch", state.scheduler->last_epoch());
-    fields.real("scheduler.base_lr", state.scheduler->base_lr());
   }
   fields.integer("seed", checkpoint.seed);
   fields.integer("epoch", checkpoint.position.epoch);
@@ -68,20 +87,28 @@ SafeTensors to_safetensors(const TrainingState<T>& state, const Checkpoint& chec
   fields.real("epoch.learning_rate", done.learning_rate);
   fields.real("epoch.seconds", done.seconds);
   fields.history(checkpoint.history);
-  fields.options(checkpoint.options);
+  fields.options(normnet_impl::part_prefix, normnet_impl::part_options(state));
+  fields.options(normnet_impl::fit_prefix, done.options);
+  fields.options(normnet_impl::option_prefix, checkpoint.options);
   return file;
 }
 
 /// The reverse: puts the tensors, the passes, the rate, the momentum and the scheduler's epoch back into objects that were made
 /// as for the run's beginning, the optimizer with its initial rate, and returns the rest. All is checked before anything
-/// changes. Throws Error when the file is no checkpoint, or is one of another network, optimizer or scheduler, of another seed or
-/// of other options: it says which.
+/// changes. Throws Error when the file is no checkpoint, or is one of another run: one with another layer, optimizer, scheduler
+/// or precision, with another option of one of them (see named_options()), with another seed, or with other `options`. The error
+/// names the first that differs. A class of your own is told apart by what its type() and named_options() say. The options
+/// of fit() return in position.done, where fit() compares them.
 template <class T>
-Checkpoint from_safetensors(const SafeTensors& file, const TrainingState<T>& state,
-                            const std::map<std::string, std::string>& options = {}) {
+Checkpoint from_safetensors(const SafeTensors& file, const TrainingState<T>& state, const NamedOptions& options = {}) {
   constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max() / 2);  // epochs can be counted on
   const normnet_impl::CheckpointReader fields(file);
-  fields.check_options(options);
+  normnet_impl::check_same_options("the option ", fields.options(normnet_impl::option_prefix), options);
+  const bool scheduled = state.scheduler != nullptr;
+  if (scheduled != fields.has_integer("scheduler.last_epoch")) {
+    fail("expected a run ", scheduled ? "without" : "with", " a scheduler, got one ", scheduled ? "with" : "without");
+  }
+  normnet_impl::check_same_options("", fields.options(normnet_impl::part_prefix), normnet_impl::part_options(state));
 
   normnet_impl::TensorLoader<T> tensors(file);
   for (const auto& [name, parameter] : state.net.parameters())
@@ -98,17 +125,9 @@ Checkpoint from_safetensors(const SafeTensors& file, const TrainingState<T>& sta
   for (const double value : {lr, momentum}) {
     if (!(value >= 0) || std::isinf(value)) fail("expected a finite rate and momentum of at least 0, got ", value);
   }
-  const bool scheduled = state.scheduler != nullptr;
-  if (scheduled != fields.has_integer("scheduler.last_epoch")) {
-    fail("expected a run ", scheduled ? "without" : "with", " a scheduler, got one ", scheduled ? "with" : "without");
-  }
   Index last_epoch = 0;
   if (scheduled) {
     last_epoch = static_cast<Index>(fields.integer("scheduler.last_epoch", 0, most));
-    const double base_lr = fields.real("scheduler.base_lr");
-    if (base_lr != state.scheduler->base_lr()) {
-      fail("expected a scheduler with an initial rate of ", base_lr, ", got one with ", state.scheduler->base_lr());
-    }
     state.scheduler->lr_at(last_epoch);  // throws where it has no such epoch
   }
 
@@ -123,6 +142,7 @@ Checkpoint from_safetensors(const SafeTensors& file, const TrainingState<T>& sta
       {.images = images, .right = right, .loss = {fields.real("epoch.loss_sum"), fields.real("epoch.loss_weight")}});
   done.learning_rate = fields.real("epoch.learning_rate");
   done.seconds = fields.real("epoch.seconds");
+  done.options = fields.options(normnet_impl::fit_prefix);
   checkpoint.history = fields.history();
   checkpoint.options = options;
 
@@ -150,8 +170,7 @@ void save_checkpoint(const std::filesystem::path& path, const TrainingState<T>& 
 /// Reads what save_checkpoint() wrote; see from_safetensors(). Throws Error when the file cannot be read, is damaged or belongs
 /// to another run; the run is then as it was.
 template <class T>
-Checkpoint load_checkpoint(const std::filesystem::path& path, const TrainingState<T>& state,
-                           const std::map<std::string, std::string>& options = {}) {
+Checkpoint load_checkpoint(const std::filesystem::path& path, const TrainingState<T>& state, const NamedOptions& options = {}) {
   SafeTensors file = SafeTensors::load(path);
   return normnet_impl::in_file(path, [&] {
     normnet_impl::check_seal(file);

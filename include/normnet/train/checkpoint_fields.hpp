@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/core/error.hpp>
+#include <normnet/core/named_options.hpp>
 #include <normnet/core/shape.hpp>
 #include <normnet/core/tensor.hpp>
 #include <normnet/io/checksum.hpp>
@@ -30,8 +31,10 @@ inline constexpr const char* version = "1";
 inline constexpr const char* checksum_key = "normnet.checksum";
 inline const std::string model_prefix = "model.";
 inline const std::string optimizer_prefix = "optimizer.";
-inline const std::string field_prefix = "run.";  // of tensors, so that no parameter's name is taken
-inline const std::string option_prefix = "option.";
+inline const std::string field_prefix = "run.";      // of tensors, so that no parameter's name is taken
+inline const std::string option_prefix = "option.";  // of texts: what the caller adds
+inline const std::string part_prefix = "part.";      // the types and options of the network, optimizer and scheduler
+inline const std::string fit_prefix = "fit.";        // Trainer::FitOptions
 
 /// The checksum of the bytes in hexadecimal digits.
 inline std::string checksum(std::string_view bytes) {
@@ -77,8 +80,9 @@ class CheckpointWriter {
 
   void real(const std::string& name, double value) { file_->add(field_prefix + name, Tensor<double>(Shape{}, {value})); }
 
-  void options(const std::map<std::string, std::string>& options) {
-    for (const auto& [name, value] : options) file_->metadata[option_prefix + name] = value;
+  /// Texts whose names begin with `prefix` in the file.
+  void options(const std::string& prefix, const NamedOptions& options) {
+    for (const auto& [name, value] : options) file_->metadata[prefix + name] = value;
   }
 
   void history(const History& history) {
@@ -126,25 +130,13 @@ class CheckpointReader {
     return value[0];
   }
 
-  /// Throws Error unless these are the options that the checkpoint was written with.
-  void check_options(const std::map<std::string, std::string>& options) const {
-    for (const auto& [name, value] : options) {
-      const auto found = file_->metadata.find(option_prefix + name);
-      if (found == file_->metadata.end()) {
-        fail("expected no option ", quoted(name), " as in the checkpoint, got ", quoted(value));
-      }
-      if (found->second != value) {
-        fail("expected the option ", quoted(name), " to be ", quoted(found->second), " as in the checkpoint, got ",
-             quoted(value));
-      }
+  /// The options with that prefix.
+  NamedOptions options(const std::string& prefix) const {
+    NamedOptions found;
+    for (auto i = file_->metadata.lower_bound(prefix); i != file_->metadata.end() && i->first.starts_with(prefix); ++i) {
+      found.emplace(i->first.substr(prefix.size()), i->second);
     }
-    for (auto i = file_->metadata.lower_bound(option_prefix); i != file_->metadata.end() && i->first.starts_with(option_prefix);
-         ++i) {
-      const std::string name = i->first.substr(option_prefix.size());
-      if (options.count(name) == 0) {
-        fail("expected the option ", quoted(name), " to be ", quoted(i->second), " as in the checkpoint, got none");
-      }
-    }
+    return found;
   }
 
   History history() const {
@@ -171,6 +163,16 @@ class CheckpointReader {
 
   const SafeTensors* file_;
 };
+
+/// Throws Error unless the options are those of the checkpoint: it says which is the first that differs. `what` stands before its
+/// name.
+inline void check_same_options(const char* what, const NamedOptions& in_checkpoint, const NamedOptions& got) {
+  const auto difference = first_difference(in_checkpoint, got);
+  if (!difference) return;
+  const auto& [name, expected, found] = *difference;
+  fail("expected ", what, quoted(name), " to be ", expected ? quoted(*expected) : "absent", " as in the checkpoint, got ",
+       found ? quoted(*found) : "none");
+}
 
 /// Checks the tensors of a file against those that shall take their values, and only then changes these.
 template <class T>

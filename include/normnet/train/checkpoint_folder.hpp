@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/core/error.hpp>
+#include <normnet/core/named_options.hpp>
 #include <normnet/core/shape.hpp>
 #include <normnet/io/safetensors.hpp>
 #include <normnet/train/checkpoint.hpp>
@@ -12,7 +13,6 @@
 #include <charconv>
 #include <compare>
 #include <filesystem>
-#include <map>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -203,8 +203,7 @@ class CheckpointFolder {
 /// all of them are damaged, and when the newest that is whole belongs to another run.
 template <class T>
 std::optional<Checkpoint> load_newest_checkpoint(const std::filesystem::path& folder, const TrainingState<T>& state,
-                                                 const std::map<std::string, std::string>& options = {},
-                                                 std::ostream* log = nullptr) {
+                                                 const NamedOptions& options = {}, std::ostream* log = nullptr) {
   std::string damage;
   for (const normnet_impl::CheckpointFile& file : normnet_impl::checkpoint_files(folder)) {
     std::optional<SafeTensors> contents;

@@ -4,6 +4,7 @@
 #include <normnet/core/batch.hpp>
 #include <normnet/core/error.hpp>
 #include <normnet/core/format.hpp>
+#include <normnet/core/named_options.hpp>
 #include <normnet/core/stopwatch.hpp>
 #include <normnet/core/tensor.hpp>
 #include <normnet/core/unoptimized.hpp>
@@ -67,6 +68,9 @@ struct PartialEpoch {
   RunningMetrics metrics{};  ///< of these batches
   double learning_rate = 0;  ///< of the epoch's first step
   double seconds = 0;        ///< that they took
+  /// The options of fit(), and of its loss, that decide the run's bits: a fit() that goes on with others is refused. None are
+  /// compared where there are none, as in a run that begins.
+  NamedOptions options{};
 };
 
 /// Where a training run stands between two batches; by default before the first.
@@ -132,7 +136,8 @@ class Trainer {
   Trainer(Sequential<T>& net, Optimizer<T>& optimizer, L loss)
       : net_(&net), optimizer_(&optimizer), loss_(new L(std::move(loss))) {}
 
-  /// Trains, and returns the epochs that it has finished. Throws Error on options without sense, an empty data set, a network
+  /// Trains, and returns the epochs that it has finished. Throws Error on options without sense, on others than those of the run
+  /// that it goes on with, on an empty data set, a network
   /// that does not fit its images or has fewer outputs than classes, and NotFiniteError when the loss of a batch, or of the tests, is
   /// not finite: it names the epoch, the step, and the layer whose output, or gradient, is the first that is not finite in this batch.
   History fit(const Dataset& train, const Dataset& test, FitOptions options) {
@@ -153,6 +158,8 @@ class Trainer {
                                        .halo = net_->input_halo()});
     DataLoader<T> test_loader(
         test, {.batch_size = options.eval_batch_size, .normalize = options.normalize, .halo = net_->input_halo()});
+    const NamedOptions deciding = deciding_options(options, train);
+    check_goes_on(options.first_epoch_done.options, deciding);
     const Index batches_done = options.first_epoch_done.batches;
     if (batches_done < 0 || batches_done > train_loader.batches()) {
       fail("Trainer: expected 0 to ", train_loader.batches(), " batches of the first epoch to be done, got ", batches_done);
@@ -170,6 +177,7 @@ class Trainer {
     const auto stopped = [&] { return options.stop != nullptr && *options.stop; };
     History history;
     position_ = {.epoch = options.first_epoch, .done = options.first_epoch_done};
+    position_.done.options = deciding;
     for (Index epoch = options.first_epoch; epoch <= last_epoch && !stopped(); ++epoch) {
       progress.begin_epoch(epoch, position_.done.metrics.images());
       const PassResult trained = continue_epoch(train_loader, steps, after_batch, stopped);
@@ -187,7 +195,7 @@ class Trainer {
                                 .train_seconds = trained.seconds,
                                 .images_per_second = static_cast<double>(trained.images) / trained.seconds,
                                 .test_seconds = tested.seconds});
-      position_ = {.epoch = epoch + 1};
+      position_ = {.epoch = epoch + 1, .done = {.options = deciding}};
       progress.end_epoch(history.last());
       if (options.on_epoch_end && !options.on_epoch_end(history.last())) break;
     }
@@ -224,6 +232,32 @@ class Trainer {
     bool detect_anomaly = false;
     std::optional<double> max_grad_norm{};
   };
+
+  // Neither the number of epochs nor the tests decide what a step does.
+  NamedOptions deciding_options(const FitOptions& options, const Dataset& train) const {
+    using normnet_impl::exact_text;
+    NamedOptions all = normnet_impl::named_part("loss", loss_->type(), loss_->named_options());
+    all.merge(NamedOptions{{"batch_size", exact_text(options.batch_size)},
+                           {"seed", exact_text(options.seed)},
+                           {"shuffle", exact_text(options.shuffle)},
+                           {"drop_last", exact_text(options.drop_last)},
+                           {"normalize.mean", exact_text(options.normalize.mean)},
+                           {"normalize.std", exact_text(options.normalize.std)},
+                           {"augment.crop_padding", exact_text(options.augment.crop_padding)},
+                           {"augment.flip_probability", exact_text(options.augment.flip_probability)},
+                           {"scheduler_interval", options.scheduler_interval == SchedulerInterval::epoch ? "epoch" : "step"},
+                           {"max_grad_norm", options.max_grad_norm ? exact_text(*options.max_grad_norm) : "none"},
+                           {"train images", exact_text(Shape{train.size(), train.channels(), train.height(), train.width()})}});
+    return all;
+  }
+
+  static void check_goes_on(const NamedOptions& begun_with, const NamedOptions& deciding) {
+    if (begun_with.empty()) return;
+    const auto difference = normnet_impl::first_difference(begun_with, deciding);
+    if (!difference) return;
+    fail("Trainer: expected ", difference->name, " to be ", difference->expected.value_or("absent"),
+         " as in the run that goes on, got ", difference->got.value_or("none"));
+  }
 
   // What is left of the epoch at position_, until stopped().
   template <class AfterBatch, class Stopped>

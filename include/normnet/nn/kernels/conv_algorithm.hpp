@@ -24,6 +24,16 @@ enum class ConvAlgorithm {
 
 namespace normnet::normnet_impl::inline NORMNET_ABI {
 
+/// "automatic", ...: its name in this file.
+inline const char* algorithm_name(ConvAlgorithm algorithm) {
+  switch (algorithm) {
+    case ConvAlgorithm::direct: return "direct";
+    case ConvAlgorithm::im2col: return "im2col";
+    case ConvAlgorithm::winograd: return "winograd";
+    default: return "automatic";
+  }
+}
+
 /// The passes of a convolution.
 enum class ConvPass { forward, input_gradient, weight_gradient };
 
