@@ -3,17 +3,20 @@
 
 // Checks for values that are not finite compile to nothing under these options, and a loss that became nan would go unnoticed.
 #if !defined(NORMNET_ALLOW_FINITE_MATH) && ((defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__) || defined(_M_FP_FAST))
-#error "normnet finds values that are not finite, which -Ofast, -ffast-math and -ffinite-math-only let the compiler assume away: \
+#error \
+    "normnet finds values that are not finite, which -Ofast, -ffast-math and -ffinite-math-only let the compiler assume away: \
 add -fno-finite-math-only, or define NORMNET_ALLOW_FINITE_MATH to do without these checks"
 #endif
 
 // Macros with the names of functions of the standard library, which the library calls.
 #if defined(min) || defined(max)
-#error "min or max is a macro here, which breaks std::min and std::max: define NOMINMAX before including <windows.h>, \
+#error \
+    "min or max is a macro here, which breaks std::min and std::max: define NOMINMAX before including <windows.h>, \
 or #undef both before including normnet"
 #endif
 #if defined(abs) || defined(round)
-#error "abs or round is a macro here, as <Arduino.h> makes them, which breaks std::abs and std::round: \
+#error \
+    "abs or round is a macro here, as <Arduino.h> makes them, which breaks std::abs and std::round: \
 #undef both before including normnet"
 #endif
 

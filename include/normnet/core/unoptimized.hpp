@@ -12,7 +12,8 @@ namespace normnet::normnet_impl {
 inline void warn_if_unoptimized(bool unoptimized) {
   if (!unoptimized) return;
   [[maybe_unused]] static const int told = std::fputs(
-      "normnet: this program is compiled without optimization and computes many times slower than it could. Compile with -O3 (CMake: "
+      "normnet: this program is compiled without optimization and computes many times slower than it could. Compile with -O3 "
+      "(CMake: "
       "-DCMAKE_BUILD_TYPE=Release), or link normnet::compiled; NORMNET_NO_OPTIMIZATION_WARNING silences this.\n",
       stderr);
 }
