@@ -10,14 +10,14 @@
 #include <filesystem>
 #include <memory>
 
-namespace normnet::viz {
-
-namespace normnet_impl {
+namespace normnet::normnet_impl {
 
 /// Whether the encoder, which counts in int and doubles its buffers, can take so many pixels.
 constexpr bool fits_png_encoder(Index width, Index height) { return height <= (Index{1} << 29) / (3 * width + 1); }
 
-}  // namespace normnet_impl
+}  // namespace normnet::normnet_impl
+
+namespace normnet::viz {
 
 /// Writes the picture as an 8-bit RGB PNG. As every file it is written whole or not at all.
 /// Throws Error `cannot write "<path>": <reason>`.
