@@ -310,15 +310,15 @@ TEST_CASE("A batch without images has a shape, and one too large for any memory 
 }
 
 TEST_CASE("What threads share is no working memory of the calling thread's own", "[core]") {
-  Pack<float>* const shared = shared_scratch<float>(8);
+  Pack<float>* const shared = normnet_impl::shared_scratch<float>(8);
   shared[7] = Pack<float>(3.0F);
   for (const Index packs : {8, 1000}) {
-    Pack<float>* const own = scratch<float>(packs);
+    Pack<float>* const own = normnet_impl::scratch<float>(packs);
     for (Index i = 0; i < packs; ++i) own[i] = Pack<float>(5.0F);
-    CHECK(scratch<float>(1) == own);  // it never shrinks
+    CHECK(normnet_impl::scratch<float>(1) == own);  // it never shrinks
   }
   CHECK(shared[7][0] == 3);
-  CHECK(shared_scratch<float>(8) == shared);
+  CHECK(normnet_impl::shared_scratch<float>(8) == shared);
 }
 
 TEST_CASE("A task is moved, not copied, and frees what it holds", "[core]") {

@@ -55,11 +55,11 @@ def run(command, **options):
 
 
 def place(source, fault):
-    """Where the fault's code begins in the source."""
+    """Where the fault's code begins in the source. Raises LookupError where it has no place of its own."""
     within = fault.get("within", fault["code"])
     for text, piece in ((source, within), (within, fault["code"])):
         if text.count(piece) != 1:
-            die(f'{fault["file"]}: expected "{piece}" once, got it {text.count(piece)} times')
+            raise LookupError(f'{fault["file"]}, {fault["name"]}: expected "{piece}" once, got it {text.count(piece)} times')
     return source.index(within) + within.index(fault["code"])
 
 
@@ -129,9 +129,15 @@ def main():
     arguments = parser.parse_args()
 
     faults = read_faults()
-    if arguments.check:
-        for fault in faults:
+    homeless = []
+    for fault in faults:
+        try:
             place((root / "include" / "normnet" / fault["file"]).read_text(), fault)
+        except (LookupError, OSError) as error:
+            homeless.append(str(error))
+    if homeless:
+        die("\n".join(homeless))
+    if arguments.check:
         print(f"{len(faults)} faults have their places")
         return
     chosen = [n for n, fault in enumerate(faults, 1) if re.search(arguments.only, f'{fault["file"]}: {fault["name"]}')]
