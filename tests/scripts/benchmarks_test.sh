@@ -77,6 +77,14 @@ expect "threads" \
 "$benchmarks/compare_threads.py" ./training --threads 1,none >table 2>message && fail "a number of threads that is none must be an error"
 grep --quiet 'error: --threads: expected numbers from 1 on, separated by commas, got "1,none"' message || fail "got '$(<message)'"
 
+expect "a busy machine" \
+  "| busy loops | threads | a, trained images/s | b, trained images/s | a, us an image | b, us an image |
+|---|---|---|---|---|---|
+| 1 | 2 | 600 | 600 | 4 | 4 |" \
+  "$benchmarks/busy_machine.py" a=./training b=./training --loops 1 --threads 2 --times 1
+"$benchmarks/busy_machine.py" ./training >table 2>message && fail "a program without a name must be an error"
+grep --quiet 'expected NAME=PROGRAM, got "./training"' message || fail "got '$(<message)'"
+
 : >calls
 expect "convolutions" \
   "| convolution | pass | normnet, GFLOP/s | of peak | im2col | ratio |
