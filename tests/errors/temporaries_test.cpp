@@ -87,7 +87,7 @@ static_assert(std::same_as<decltype(std::declval<History>().last()), EpochRecord
 static_assert(std::same_as<decltype(std::declval<History>().best()), EpochRecord>);
 static_assert(std::same_as<decltype(std::declval<ModelSummary>().rows()), std::vector<ModelSummary::Row>>);
 static_assert(std::same_as<decltype(std::declval<SafeTensors>().entries()), std::map<std::string, SafeTensors::Entry>>);
-static_assert(std::same_as<decltype(std::declval<Image>().bytes()), std::vector<std::uint8_t>>);
+static_assert(std::same_as<decltype(std::declval<viz::Image>().bytes()), std::vector<std::uint8_t>>);
 
 }  // namespace
 
