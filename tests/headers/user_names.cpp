@@ -93,7 +93,8 @@ string program() {
   Sequential<float> net(/*seed=*/1);
   net.add(Conv2d<float>({.in_channels = 3, .out_channels = 4, .kernel_size = 3})).add(ReLU<float>()).add(Flatten<float>());
   vector<float> values;
-  for (const float value : net.forward(Tensor<float>({2, 3, 5, 4})).span()) values.push_back(max(value, sqrt(abs(value))));
+  const Tensor<float> outputs = net.forward(Tensor<float>({2, 3, 5, 4}));
+  for (const float value : outputs.span()) values.push_back(max(value, sqrt(abs(value))));
   viz::LineChart chart({.title = "values"});
   chart.add({.name = "first", .x = {0, 1}, .y = {exp(1.0), log(2.0)}}).write("values.png");
   return out.str() + to_string(values.size());
