@@ -8,6 +8,8 @@
 #include <normnet/core/block_schedule.hpp>
 #include <normnet/core/error.hpp>
 #include <normnet/core/format.hpp>
+#include <normnet/core/named_options.hpp>
+#include <normnet/core/out_of_memory.hpp>
 #include <normnet/core/pack.hpp>
 #include <normnet/core/pair.hpp>
 #include <normnet/core/parallel.hpp>

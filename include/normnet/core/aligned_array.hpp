@@ -1,6 +1,7 @@
 // Arrays of values: feature maps, tensors, the tables of kernels.
 #pragma once
 
+#include <normnet/core/out_of_memory.hpp>
 #include <normnet/core/shape.hpp>
 
 #include <cstddef>
@@ -26,7 +27,7 @@ class AlignedMemory {
   AlignedMemory() = default;
   explicit AlignedMemory(std::size_t bytes) : bytes_(bytes) {
     if (bytes == 0) return;
-    data_ = ::operator new(bytes, alignment());
+    data_ = with_memory_for({"an array"}, static_cast<double>(bytes), [&] { return ::operator new(bytes, alignment()); });
 #ifdef __linux__
     // A wish, not a need: large feature maps are read and written faster where fewer pages have to be looked up.
     if (bytes >= huge_page) madvise(data_, bytes, MADV_HUGEPAGE);
@@ -77,7 +78,8 @@ class AlignedArray {
  public:
   AlignedArray() = default;
 
-  /// Throws std::bad_array_new_length when the size is negative, or so many do not fit any memory.
+  /// Throws std::bad_array_new_length when the size is negative, or so many do not fit any memory, and OutOfMemory where they do not
+  /// fit this one.
   explicit AlignedArray(Index size, T value = T()) : memory_(bytes_of(size)) {
     T* const values = data();
     for (Index i = 0; i < size; ++i) new (values + i) T(value);

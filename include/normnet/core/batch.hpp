@@ -42,7 +42,7 @@ class Batch {
 
   Batch() = default;
 
-  /// All zeros. Throws Error when the shape is neither N x C x H x W nor N x F.
+  /// All zeros. Throws Error when the shape is neither N x C x H x W nor N x F, and OutOfMemory.
   explicit Batch(Shape shape, Halo halo = {}) { reset(std::move(shape), halo); }
 
   Batch(const Batch& other) { *this = other; }
@@ -88,7 +88,8 @@ class Batch {
     const Layout layout(std::move(shape), halo);
     const bool same_planes = layout.same_planes(layout_);
     if (layout.packs() > packs_.size()) {
-      packs_ = AlignedArray<Pack<T>>(layout.packs(), Pack<T>(T(0)));
+      packs_ = normnet_impl::with_memory_for({"a batch of ", layout.shape}, sizeof(Pack<T>) * static_cast<double>(layout.packs()),
+                                             [&] { return AlignedArray<Pack<T>>(layout.packs(), Pack<T>(T(0))); });
     } else if (!same_planes) {
       std::fill(packs_.begin(), packs_.end(), Pack<T>(T(0)));
     }

@@ -4,6 +4,7 @@
 #include <normnet/core/aligned_array.hpp>
 #include <normnet/core/eigen.hpp>
 #include <normnet/core/error.hpp>
+#include <normnet/core/out_of_memory.hpp>
 #include <normnet/core/shape.hpp>
 
 #include <algorithm>
@@ -28,8 +29,11 @@ class Tensor {
   /// A tensor without elements, of shape {0}.
   Tensor() : shape_{0} {}
 
-  /// Every element is `value`.
-  explicit Tensor(Shape shape, T value = T(0)) : shape_(std::move(shape)), elements_(shape_.elements(), value) {}
+  /// Every element is `value`. Throws OutOfMemory.
+  explicit Tensor(Shape shape, T value = T(0))
+      : shape_(std::move(shape)),
+        elements_(normnet_impl::with_memory_for({"a tensor of ", shape_}, sizeof(T) * static_cast<double>(shape_.elements()),
+                                                [&] { return AlignedArray<T>(shape_.elements(), value); })) {}
 
   /// Throws Error when there are more or fewer values than elements.
   Tensor(Shape shape, std::span<const T> values) : shape_(std::move(shape)) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/core/error.hpp>
+#include <normnet/core/out_of_memory.hpp>
 #include <normnet/core/shape.hpp>
 #include <normnet/data/dataset.hpp>
 
@@ -131,7 +132,8 @@ inline Dataset Cifar10::read(const std::vector<Path>& files, const std::vector<s
 
   std::vector<std::uint8_t> bytes;
   std::vector<int> labels;
-  bytes.reserve(total * image_bytes);
+  normnet_impl::with_memory_for({total, " images of CIFAR-10"}, static_cast<double>(total * image_bytes),
+                                [&] { bytes.reserve(total * image_bytes); });
   labels.reserve(total);
   for (std::size_t f = 0; f < files.size(); ++f) {
     errno = 0;

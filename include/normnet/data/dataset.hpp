@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/core/error.hpp>
+#include <normnet/core/out_of_memory.hpp>
 #include <normnet/core/shape.hpp>
 
 #include <algorithm>
@@ -79,7 +80,9 @@ class Dataset {
   /// A copy of the first n images. Throws Error when there are fewer, or n is negative.
   Dataset first(Index n) const {
     if (n < 0 || n > size()) fail("Dataset: expected a number of images from 0 to ", size(), " to take, got ", n);
-    return {options_, {bytes_.begin(), bytes_.begin() + n * image_bytes()}, {labels_.begin(), labels_.begin() + n}};
+    const auto copied = [&] { return std::vector<std::uint8_t>(bytes_.begin(), bytes_.begin() + n * image_bytes()); };
+    auto bytes = normnet_impl::with_memory_for({"a copy of ", n, " images"}, static_cast<double>(n * image_bytes()), copied);
+    return {options_, std::move(bytes), {labels_.begin(), labels_.begin() + n}};
   }
 
  private:

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/core/error.hpp>
+#include <normnet/core/out_of_memory.hpp>
 #include <normnet/core/parallel.hpp>
 #include <normnet/core/random.hpp>
 #include <normnet/data/cifar10.hpp>
@@ -98,11 +99,13 @@ inline Dataset synthetic_textures(Index images, const Random& random) {
   if (images < 0) fail("synthetic_textures: expected a number of images of at least 0, got ", images);
   constexpr Index channels = Cifar10::channels, height = Cifar10::height, width = Cifar10::width;
   constexpr Index image_bytes = channels * height * width;
+  auto bytes = normnet_impl::with_memory_for(
+      {images, " synthetic images"}, static_cast<double>(images) * static_cast<double>(image_bytes),
+      [&] { return std::vector<std::uint8_t>(static_cast<std::size_t>(images) * static_cast<std::size_t>(image_bytes)); });
   std::vector<int> labels(static_cast<std::size_t>(images));
   for (std::size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<int>(i % Cifar10::classes);
   random.shuffle(std::span(labels));
 
-  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(images * image_bytes));
   parallel_for(images, image_bytes, [&](Index i) {
     const Random image = random.fork(static_cast<std::uint64_t>(i));
     const Random colours = image.fork(0), noise = image.fork(1);

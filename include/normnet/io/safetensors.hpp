@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/core/error.hpp>
+#include <normnet/core/out_of_memory.hpp>
 #include <normnet/core/shape.hpp>
 #include <normnet/core/tensor.hpp>
 #include <normnet/io/atomic_file.hpp>
@@ -167,7 +168,9 @@ class SafeTensors {
     const auto places = normnet_impl::parse_safetensors_header(header, size - prefix - length, name, result.metadata);
     for (const normnet_impl::TensorPlace& place : places) {
       Entry entry{.dtype = place.dtype, .shape = place.shape, .bytes = {}};
-      entry.bytes.resize(static_cast<std::size_t>(place.end - place.begin));
+      const std::uint64_t bytes = place.end - place.begin;
+      normnet_impl::with_memory_for({"the tensor ", normnet_impl::quoted(place.name), " of ", name}, static_cast<double>(bytes),
+                                    [&] { entry.bytes.resize(static_cast<std::size_t>(bytes)); });
       read_next(entry.bytes.data(), entry.bytes.size());
       result.entries_.emplace(place.name, std::move(entry));
     }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <normnet/core/error.hpp>
+#include <normnet/core/out_of_memory.hpp>
 #include <normnet/core/shape.hpp>
 
 #include <algorithm>
@@ -60,7 +61,9 @@ class Image {
   /// Throws Error when an extent is below 1.
   Image(Index width, Index height, Color background = white) : width_(width), height_(height) {
     if (width < 1 || height < 1) fail("Image: expected a size of at least 1x1 pixels, got ", width, "x", height);
-    bytes_.resize(static_cast<std::size_t>(Shape{height, width, 3}.elements()));
+    const Index bytes = Shape{height, width, 3}.elements();
+    normnet_impl::with_memory_for({"a picture of ", width, "x", height, " pixels"}, static_cast<double>(bytes),
+                                  [&] { bytes_.resize(static_cast<std::size_t>(bytes)); });
     fill_rect(bounds(), background);
   }
 
