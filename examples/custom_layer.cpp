@@ -2,6 +2,7 @@
 #include <normnet/normnet.hpp>
 
 #include <cmath>
+#include <exception>
 #include <iostream>
 #include <memory>
 
@@ -88,8 +89,9 @@ int main() try {
 
   const bool learned = history.last().train_loss < 0.8 * history.epochs.front().train_loss;
   std::cout << (learned ? "The network with it learns.\n" : "The network with it does not learn.\n");
+  if (!std::cout.flush()) fail("cannot write to standard output");
   return learned ? 0 : 1;
-} catch (const Error& error) {
+} catch (const std::exception& error) {
   std::cerr << "custom_layer: " << error.what() << "\n";
   return 1;
 }

@@ -1,6 +1,7 @@
 // The first program: trains a small network on CIFAR-10. Usage: quickstart FOLDER, with the folder of the .bin files.
 #include <normnet/normnet.hpp>
 
+#include <exception>
 #include <iostream>
 
 using namespace normnet;
@@ -20,7 +21,8 @@ int main(int argc, char** argv) try {
   SGD<float> optimizer(net.parameters(), {.lr = 0.01, .momentum = 0.9});
   Trainer<float> trainer(net, optimizer, CrossEntropyLoss<float>());
   trainer.fit(data.train, data.test, {.epochs = 20, .batch_size = 128});
-} catch (const Error& error) {
+  if (!std::cout.flush()) fail("cannot write to standard output");
+} catch (const std::exception& error) {
   std::cerr << "quickstart: " << error.what() << "\n";
   return 1;
 }

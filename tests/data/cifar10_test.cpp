@@ -133,7 +133,7 @@ TEST_CASE("Cifar10 names the file and the offset of any damage") {
   fs::resize_file(file, std::uintmax_t{1} << 40);  // a sparse file that would not fit into memory
   CHECK(message(folder) == where + "expected at most 10000 records of 3073 bytes, got 1099511627776 bytes");
 
-  const std::string hint = "; scripts/download_cifar10.sh downloads the data set and prints its folder";
+  const std::string hint = "; get the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and unpack it";
   fs::remove(file);
   CHECK(message(folder) == concat("Cifar10: no file \"", file.string(), "\"", hint));
   fs::create_directory(file);

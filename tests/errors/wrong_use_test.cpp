@@ -78,7 +78,8 @@ void loss_of(const Shape& prediction, std::vector<int> labels, CrossEntropyLoss<
 }
 
 std::vector<WrongUse> wrong_uses() {
-  const std::string record(3073, '\0'), hint = "; scripts/download_cifar10.sh downloads the data set and prints its folder";
+  const std::string record(3073, '\0'),
+      hint = "; get the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and unpack it";
   std::string bad_label = record + record;
   bad_label[3073] = static_cast<char>(200);
   return {

@@ -43,10 +43,10 @@ expect_error 2 'cifar10_norms: expected recipes, batch-size-study or options, go
 expect_error 1 \
   'cifar10_norms: no CIFAR-10 here: get it with scripts/download_cifar10.sh, name its folder with --data, or try --synthetic'
 expect_error 1 \
-  'cifar10_norms: Cifar10: no folder "none"; scripts/download_cifar10.sh downloads the data set and prints its folder' \
+  'cifar10_norms: Cifar10: no folder "none"; get the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and unpack it' \
   --data none
 NORMNET_DATA=nowhere expect_error 1 \
-  'cifar10_norms: Cifar10: no folder "nowhere"; scripts/download_cifar10.sh downloads the data set and prints its folder'
+  'cifar10_norms: Cifar10: no folder "nowhere"; get the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and unpack it'
 NORMNET_FONT=nowhere expect_error 1 'cifar10_norms: NORMNET_FONT: cannot read the font "nowhere"' --synthetic --limit 20
 : >a_file
 expect_error 1 'cifar10_norms: cannot write to "a_file/out": Not a directory' --synthetic --limit 20 --out a_file/out

@@ -55,7 +55,7 @@ struct Cifar10 {
   static constexpr const char* test_file = "test_batch.bin";
   static constexpr const char* names_file = "batches.meta.txt";
   static constexpr const char* unpacked_folder = "cifar-10-batches-bin";
-  static constexpr const char* hint = "; scripts/download_cifar10.sh downloads the data set and prints its folder";
+  static constexpr const char* hint = "; get the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and unpack it";
 
   static std::string train_file(Index i) { return concat("data_batch_", i + 1, ".bin"); }
   static std::string quoted(const Path& path) { return concat('"', path.string(), '"'); }
