@@ -103,7 +103,8 @@ std::vector<WrongUse> wrong_uses() {
        [] {
          train_on(Tensor<float>({1, 3, 3, 3}));
        },
-       "BatchNorm2d \"norm1\": expected more than one value per channel in training, got 1 (input 1x10x1x1)"},
+       "BatchNorm2d \"norm1\": expected more than one value per channel in training, got 1 (input 1x10x1x1); where a last batch "
+       "that is not full is the cause, drop_last leaves it out"},
       {"wrong features",
        [] {
          Linear<float>(40, 10).output_shape({8, 41});

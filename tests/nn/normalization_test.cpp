@@ -294,7 +294,8 @@ TEST_CASE("normalization layers say what is wrong", "[norm][errors]") {
   CHECK_THROWS_WITH(batch_norm.output_shape({2, 10}), "BatchNorm2d: expected an input N x C x H x W, got 2x10");
   Batch<float> single(Shape{1, 10, 1, 1});
   CHECK_THROWS_WITH(batch_norm.forward(single, single, training),
-                    "BatchNorm2d: expected more than one value per channel in training, got 1 (input 1x10x1x1)");
+                    "BatchNorm2d: expected more than one value per channel in training, got 1 (input 1x10x1x1); where a last "
+                    "batch that is not full is the cause, drop_last leaves it out");
   CHECK_THROWS_WITH(GroupNorm<float>(3, 10), "GroupNorm: expected groups that divide 10 channels, got 3");
   CHECK_THROWS_WITH(GroupNorm<float>(0, 10), "GroupNorm: expected groups that divide 10 channels, got 0");
   CHECK_THROWS_WITH(GroupNorm<float>(1, 0), "GroupNorm: expected channels of at least 1, got 0");

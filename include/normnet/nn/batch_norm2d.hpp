@@ -88,7 +88,8 @@ class BatchNorm2d final : public NormalizationLayer<T> {
     uses_batch_statistics_ = mode.training || !options_.track_running_stats;
     const Index count = x.images() * x.plane(), channels = options_.channels;
     if (uses_batch_statistics_ && count < 2) {
-      fail(this->label(), ": expected more than one value per channel in training, got ", count, " (input ", x.shape(), ")");
+      fail(this->label(), ": expected more than one value per channel in training, got ", count, " (input ", x.shape(),
+           "); where a last batch that is not full is the cause, drop_last leaves it out");
     }
     if (uses_batch_statistics_) {
       make_room(x.blocks());

@@ -82,6 +82,8 @@ class OneCycleLR final : public Scheduler<T> {
             {"three_phase", exact_text(options_.three_phase)}};
   }
 
+  Index last_possible_epoch() const override { return options_.total_steps; }
+
   /// Throws Error beyond total_steps, and so does momentum_at().
   double lr_at(Index step) const override {
     const auto [phase, progress] = find(step);

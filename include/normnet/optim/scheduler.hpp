@@ -3,6 +3,8 @@
 
 #include <normnet/optim/optimizer.hpp>
 
+#include <limits>
+
 namespace normnet::inline NORMNET_ABI {
 
 /// The base of every scheduler: sets an optimizer's learning rate, at once for epoch 0 and with every step() for the next epoch.
@@ -30,6 +32,9 @@ class Scheduler {
 
   /// The learning rate in an epoch, counted from 0.
   virtual double lr_at(Index epoch) const = 0;
+
+  /// The greatest epoch that there is a rate for; step() beyond it throws Error.
+  virtual Index last_possible_epoch() const { return std::numeric_limits<Index>::max(); }
 
   /// Moves on to the next epoch.
   void step() { set_last_epoch(last_epoch_ + 1); }

@@ -136,7 +136,7 @@ class Trainer {
   Trainer(Sequential<T>& net, Optimizer<T>& optimizer, L loss)
       : net_(&net), optimizer_(&optimizer), loss_(new L(std::move(loss))) {}
 
-  /// Trains, and returns the epochs that it has finished. Throws Error on options without sense, on others than those of the run
+  /// Trains, and returns the epochs that it has finished. Throws Error on options without sense, on a scheduler that ends before the run does, on others than those of the run
   /// that it goes on with, on an empty data set, a network
   /// that does not fit its images or has fewer outputs than classes, and NotFiniteError when the loss of a batch, or of the tests, is
   /// not finite: it names the epoch, the step, and the layer whose output, or gradient, is the first that is not finite in this batch.
@@ -164,6 +164,7 @@ class Trainer {
     if (batches_done < 0 || batches_done > train_loader.batches()) {
       fail("Trainer: expected 0 to ", train_loader.batches(), " batches of the first epoch to be done, got ", batches_done);
     }
+    if (options.scheduler != nullptr) check_lasts(options, train_loader.batches());
     const Index images = options.drop_last ? train_loader.batches() * options.batch_size : train.size();
     const Index last_epoch = options.first_epoch + options.epochs - 1;
     ProgressBar progress(options.progress, options.epochs, images, options.first_epoch);
@@ -257,6 +258,17 @@ class Trainer {
     if (!difference) return;
     fail("Trainer: expected ", difference->name, " to be ", difference->expected.value_or("absent"),
          " as in the run that goes on, got ", difference->got.value_or("none"));
+  }
+
+  // Whether the scheduler has a rate for all that is to come, before any of it is trained.
+  static void check_lasts(const FitOptions& options, Index batches_per_epoch) {
+    const bool by_step = options.scheduler_interval == SchedulerInterval::step;
+    const Index length = by_step ? batches_per_epoch : 1, done = by_step ? options.first_epoch_done.batches : 0;
+    const Index last = options.scheduler->last_possible_epoch(), left = last - options.scheduler->last_epoch();
+    if (options.epochs == 0 || options.epochs <= left / length + (left % length + done) / length) return;
+    fail("Trainer: expected a ", options.scheduler->type(), " for ", options.epochs, " epochs",
+         by_step ? concat(" of ", length, " steps") : "", done > 0 ? concat(", of which ", done, " are done") : "",
+         ", got one with ", left, " of ", last, by_step ? " steps" : " epochs", " left");
   }
 
   // What is left of the epoch at position_, until stopped().
