@@ -3,7 +3,10 @@
 #include <normnet/data/statistics.hpp>
 #include <normnet/data/transforms.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <cstdlib>
 #include <cstdint>
 #include <limits>
 #include <map>
@@ -174,4 +177,31 @@ TEST_CASE("Augmentation draws every offset equally often, and flips with its pro
   CHECK_THROWS_WITH(check({.crop_padding = -1}), "Augmentation: expected a crop_padding of at least 0, got -1");
   CHECK_THROWS_WITH(check({.flip_probability = 1.5}), "Augmentation: expected a flip_probability from 0 to 1, got 1.5");
   CHECK_THROWS_AS(check({.flip_probability = std::numeric_limits<double>::quiet_NaN()}), Error);
+}
+
+TEST_CASE("What augmentation draws for an image says nothing of its neighbours") {
+  const Augmentation augment{.crop_padding = 7, .flip_probability = 0.5};
+  const Random epoch(3);
+  constexpr Index images = 4000;
+  // How often two of the six draws of neighbouring images fall on the same side of their middle.
+  const auto sides = [&](Index image) {
+    const Placement placed = augment.draw(epoch, image);
+    return std::array{placed.dy < 0, placed.dx < 0, placed.flip};
+  };
+  std::array<std::array<int, 6>, 6> same{};
+  for (Index image = 0; image < images; ++image) {
+    const auto of_image = sides(image), of_next = sides(image + 1);
+    std::array<bool, 6> all{};
+    std::copy(of_image.begin(), of_image.end(), all.begin());
+    std::copy(of_next.begin(), of_next.end(), all.begin() + 3);
+    for (std::size_t i = 0; i < 6; ++i) {
+      for (std::size_t j = 0; j < i; ++j) same[i][j] += all[i] == all[j];
+    }
+  }
+  for (std::size_t i = 0; i < 6; ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      INFO(i << " and " << j);
+      CHECK(std::abs(same[i][j] - images / 2) < 200);  // the standard deviation is 32
+    }
+  }
 }
