@@ -1,5 +1,6 @@
 // The main job: trains small networks on CIFAR-10 once with each normalization, and compares.
 #include "cifar10_norms/data.hpp"
+#include "cifar10_norms/error_text.hpp"
 #include "cifar10_norms/options.hpp"
 #include "cifar10_norms/reproduce.hpp"
 #include "cifar10_norms/results.hpp"
@@ -9,8 +10,11 @@
 #include <normnet/normnet.hpp>
 #include <normnet/train/stop_on_signal.hpp>
 
+#include <cerrno>
 #include <exception>
 #include <iostream>
+#include <string>
+#include <system_error>
 
 using namespace cifar10_norms;
 
@@ -22,6 +26,14 @@ void print_banner_if_synthetic(const Data& data) {
                "*  SYNTHETIC DATA: these images are computed textures, not CIFAR-10.         *\n"
                "*  No accuracy of this run can be compared with a published one.             *\n"
                "******************************************************************************\n";
+}
+
+// Throws Error where what the program printed has not arrived, as on a full disk.
+void check_standard_output() {
+  errno = 0;
+  if (std::cout.flush()) return;
+  const std::string reason = errno != 0 ? ": " + std::generic_category().message(errno) : "";
+  normnet::fail("cannot write to standard output", reason);
 }
 
 // Returns the exit code.
@@ -60,12 +72,14 @@ int run(const Options& options) {
 int main(int argc, char** argv) {
   try {
     const auto options = parse_options(argc, argv);
-    return options ? run(*options) : 0;
+    const int code = options ? run(*options) : 0;
+    if (code == 0) check_standard_output();
+    return code;
   } catch (const UsageError& error) {
     std::cerr << "cifar10_norms: " << error.what() << "\n";
     return 2;
   } catch (const std::exception& error) {
-    std::cerr << "cifar10_norms: " << error.what() << "\n";
+    std::cerr << "cifar10_norms: " << error_text(error) << "\n";
     return 1;
   }
 }

@@ -14,9 +14,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <iostream>
+#include <locale>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -57,7 +60,7 @@ struct Options {
   bool resume = false;         ///< goes on with the run in the output folder
   bool restart = false;        ///< begins anew in its place
   bool progress = true;
-  std::string command_line;    ///< as it was given
+  std::string command_line;    ///< as it was given: to be pasted into a shell, and so is the next
   std::string resume_command;  ///< the one that goes on where this one stops
 };
 
@@ -86,6 +89,17 @@ template <class... Parts>
 template <class Value>
 void check_positive(const char* name, const std::optional<Value>& value) {
   if (value && *value < 1) refuse(name, ": expected at least 1, got ", *value);
+}
+
+/// A decimal number, in every locale.
+inline double parse_real(const char* name, const std::string& text) {
+  std::istringstream in(text);
+  in.imbue(std::locale::classic());
+  double value = 0;
+  if (!(in >> value) || in.peek() != std::istringstream::traits_type::eof()) {
+    refuse(name, ": expected a number, got \"", text, "\"");
+  }
+  return value;
 }
 
 inline std::vector<std::uint64_t> parse_seeds(const std::vector<std::string>& texts) {
@@ -135,10 +149,15 @@ inline void check_batch_sizes(std::vector<Index>& sizes) {
   if (twice != sizes.end()) refuse("--batch-sizes: ", *twice, " is given twice");
 }
 
-/// An argument as a shell takes it: in quotes if it needs them.
+/// An argument as every POSIX shell takes it back: in quotes unless nothing in it means anything to a shell.
 inline std::string quoted(const std::string& argument) {
-  const bool plain = !argument.empty() && argument.find_first_of(" \t\n\"'") == std::string::npos;
-  return plain ? argument : "'" + argument + "'";
+  constexpr std::string_view harmless = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-+:,./@%";
+  const std::size_t odd = argument.find_first_not_of(harmless);
+  const bool is_option = argument.starts_with("--") && odd != std::string::npos && argument[odd] == '=';  // --data=FOLDER
+  if (!argument.empty() && argument.find_first_not_of(harmless, is_option ? odd + 1 : 0) == std::string::npos) return argument;
+  std::string text = "'";
+  for (const char c : argument) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
 }
 
 /// The program and its arguments in one line; without some.
@@ -167,7 +186,7 @@ inline std::optional<Options> parse_options(int argc, char** argv) {
   Options options;
   Given given;
   bool no_progress = false;
-  options.command_line = as_text("cifar10_norms", argc, argv);
+  options.command_line = as_text(argv[0], argc, argv);
   options.resume_command = as_text(argv[0], argc, argv, {"--resume", "--restart"}) + " --resume";
 
   CLI::App app(
@@ -188,8 +207,12 @@ inline std::optional<Options> parse_options(int argc, char** argv) {
   app.add_flag("--synthetic", options.synthetic, "Computed textures in place of CIFAR-10; their accuracies mean nothing else");
   app.add_option("--epochs", given.epochs, "Times over the training images [the recipe's]")->type_name("N");
   app.add_option("--batch-size", given.batch_size, "Images in a training step [the recipe's]")->type_name("N");
-  app.add_option("--lr", given.learning_rate, "Learning rate; of one cycle, the highest [the recipe's]")->type_name("X");
-  app.add_option("--flip", given.flip, "How probably a training image is mirrored, left for right, from 0 to 1 [the recipe's]")
+  const auto add_real = [&](const char* name, std::optional<double>& value, const char* description) {
+    return app.add_option_function<std::string>(
+        name, [&value, name](const std::string& text) { value = parse_real(name, text); }, description);
+  };
+  add_real("--lr", given.learning_rate, "Learning rate; of one cycle, the highest [the recipe's]")->type_name("X");
+  add_real("--flip", given.flip, "How probably a training image is mirrored, left for right, from 0 to 1 [the recipe's]")
       ->type_name("P");
   app.add_option("--crop-padding", given.crop_padding,
                  "Training images are moved at random by up to N pixels each way, zeros beyond their edge [the recipe's]")

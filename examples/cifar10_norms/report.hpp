@@ -3,6 +3,7 @@
 
 #include "charts.hpp"
 #include "data.hpp"
+#include "error_text.hpp"
 #include "galleries.hpp"
 #include "options.hpp"
 #include "report_page.hpp"
@@ -93,7 +94,7 @@ class Report {
     try {
       work();
     } catch (const std::exception& error) {
-      results.failed = error.what();
+      results.failed = error_text(error);
       results.fails_again = dynamic_cast<const normnet::NotFiniteError*>(&error) != nullptr;
       results.finished = false;
       write_failed(results);

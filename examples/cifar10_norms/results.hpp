@@ -155,13 +155,15 @@ inline Spread at_end(const NormResult& result, double normnet::EpochRecord::*fig
   return spread(values);
 }
 
-/// A figure of every epoch of every run.
+/// The mean of a figure over the epochs of each run.
 inline Spread over_epochs(const NormResult& result, double normnet::EpochRecord::*figure) {
-  std::vector<double> values;
+  std::vector<double> means;
   for (const Run& run : result.runs) {
+    std::vector<double> values;
     for (const normnet::EpochRecord& epoch : run.history.epochs) values.push_back(epoch.*figure);
+    means.push_back(spread(values).mean);
   }
-  return spread(values);
+  return spread(means);
 }
 
 /// In MB of 2^20 bytes.

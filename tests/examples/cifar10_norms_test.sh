@@ -48,6 +48,13 @@ expect_error 1 \
 NORMNET_DATA=nowhere expect_error 1 \
   'cifar10_norms: Cifar10: no folder "nowhere"; get the binary version from https://www.cs.toronto.edu/~kriz/cifar.html and unpack it'
 NORMNET_FONT=nowhere expect_error 1 'cifar10_norms: NORMNET_FONT: cannot read the font "nowhere"' --synthetic --limit 20
+for arguments in recipes --help; do
+  code=0
+  "$program" $arguments >/dev/full 2>stderr || code=$?
+  expect_same "exit code of $arguments on a full disk" "$code" 1
+  expect_same "message of $arguments on a full disk" "$(<stderr)" \
+    'cifar10_norms: cannot write to standard output: No space left on device'
+done
 : >a_file
 expect_error 1 'cifar10_norms: cannot write to "a_file/out": Not a directory' --synthetic --limit 20 --out a_file/out
 "$program" --no-such-option >stdout 2>stderr && fail "an unknown option must be an error"
@@ -110,12 +117,44 @@ cp -r runs before
 diff --recursive before runs || fail "a run that did not start changed the files of the one before"
 rm -r runs before
 
+# What a whole run prints is lost on a full disk; its files are not.
+code=0
+"$program" --synthetic --limit 20 --epochs 1 --norm bn --out unheard >/dev/full 2>stderr || code=$?
+expect_same "exit code of a run without output" "$code" 1
+expect_same "message of a run without output" "$(<stderr)" 'cifar10_norms: cannot write to standard output'
+grep --quiet '"finished": true' unheard/results.json || fail "a run without output must have its files"
+
+# Too little memory says what needed how much; the sanitizers' own memory would not fit.
+if ! grep --quiet --text -e __asan_init -e __tsan_init "$program"; then
+  code=0
+  (
+    ulimit -v 800000
+    exec "$program" --synthetic --limit 5000 --batch-size 5000 --epochs 1 --norm bn --threads 1 --out large
+  ) >stdout 2>stderr || code=$?
+  expect_same "exit code without memory" "$code" 1
+  expect_same "lines on standard error without memory" "$(wc -l <stderr)" 1
+  grep --quiet --extended-regexp '^cifar10_norms: out of memory: an? .* needs [0-9,]+ MB$' stderr || fail "unclear: $(<stderr)"
+  grep --quiet '"failed": "out of memory: ' large/results.json || fail "results.json does not tell of the memory"
+fi
+
+# A terminal that moves no cursor gets no moving line.
+if command -v script >found; then
+  for term in dumb '' xterm; do
+    TERM=$term script --quiet --return --command "$(printf '%q ' "$program" --synthetic --limit 60 --epochs 1 --norm bn --restart)" \
+      /dev/null >stdout </dev/null || fail "TERM=$term: exit code $?"
+    moves=no
+    ! grep --quiet $'\e' stdout || moves=yes
+    expect_same "a moving line where TERM is '$term'" "$moves" "$([[ $term == xterm ]] && echo yes || echo no)"
+  done
+  rm -r runs
+fi
+
 # Starts the program with the options that follow, sends it a signal when it has written the first checkpoint of a training, and
 # expects an exit code.
 stop_at() {
   local signal=$1 expected_code=$2 training=$3 code=0
   shift 3
-  "$program" "$@" >stdout 2>stderr &
+  env --default-signal=HUP "$program" "$@" >stdout 2>stderr &  # which a test under nohup ignores
   local pid=$!
   while kill -0 $pid 2>/dev/null && ! compgen -G "$training/checkpoint-*.safetensors" >found; do sleep 0.01; done
   kill -s "$signal" $pid 2>/dev/null || true
@@ -171,6 +210,18 @@ mkdir -p full/checkpoints/era
 touch full/checkpoints/era/bn-seed3
 expect_error 1 'cifar10_norms: cannot make the folder "full/checkpoints/era/bn-seed3": Not a directory' "${tiny[@]}" --out full
 
+# The command that goes on can be pasted, whatever is in it.
+nasty=$'it\'s $HOME; `x` & "y" \\ #1 *?'
+stop_at TERM 130 "$nasty/checkpoints/era/bn-seed3" "${run[@]}" --out "$nasty"
+command=$(sed -n 's/^Go on with: //p' stdout)
+for shell in sh bash; do
+  cp -r "$nasty" kept_nasty
+  "$shell" -c "$command" >stdout || fail "$shell cannot take back: $command"
+  expect_same "the bits of a run that a pasted command ended" "$(cut -d, -f1-9 "$nasty/history.csv")" "$(cut -d, -f1-9 whole/history.csv)"
+  rm -r "$nasty"
+  mv kept_nasty "$nasty"
+done
+
 # A run that an error ends says so in its files, which no page refreshes any more; what kills have left goes.
 few=(--synthetic --limit 60 --batch-size 20)
 mkdir lost
@@ -211,7 +262,7 @@ expect_same "the bits of a run that found the disk full" "$(cut -d, -f1-9 crowde
 # The study goes on, too.
 study=(batch-size-study --synthetic --limit 60 --batch-sizes 20,30 --norm bn,gn --epochs 3)
 "$program" "${study[@]}" --out study >stdout
-stop_at TERM 130 study_stopped/checkpoints/era/bn-batch30-seed1 "${study[@]}" --out study_stopped
+stop_at HUP 130 study_stopped/checkpoints/era/bn-batch30-seed1 "${study[@]}" --out study_stopped
 grep --quiet '"interrupted": true' study_stopped/results.json || fail "the study must say that it was interrupted"
 "$program" "${study[@]}" --out study_stopped --resume >stdout
 expect_same "the bits of a study that was stopped" "$(cut -d, -f1-10 study_stopped/study.csv)" "$(cut -d, -f1-10 study/study.csv)"

@@ -8,11 +8,13 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdlib>
 #include <functional>
 #include <iostream>
 #include <optional>
 #include <ostream>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -40,7 +42,8 @@ class ProgressBar {
     std::ostream* out = &std::cout;
     /// Stands in front of every line: which run this is.
     std::string title = {};
-    /// Whether to draw the moving line; by default, whether `out` is std::cout and that is a terminal.
+    /// Whether to draw the moving line; by default, whether `out` is std::cout and that is a terminal that moves a cursor: not where
+    /// TERM is "dumb" or not set. It has no colours, so that NO_COLOR changes nothing.
     std::optional<bool> terminal = std::nullopt;
     /// The columns of the terminal; 0 asks it.
     Index width = 0;
@@ -147,7 +150,9 @@ class ProgressBar {
 
   static bool is_terminal(const std::ostream* out) {
 #ifdef NORMNET_POSIX_TERMINAL
-    return out == &std::cout && isatty(STDOUT_FILENO) != 0;
+    const char* const type = std::getenv("TERM");
+    const bool moves = type != nullptr && *type != '\0' && std::string_view(type) != "dumb";
+    return moves && out == &std::cout && isatty(STDOUT_FILENO) != 0;
 #else
     (void)out;
     return false;
