@@ -34,7 +34,7 @@ function drawAsSvg(box, chart) {
   known.push(...chart.points.map(point => point.y));
   const yTicks = known.length > 0 ? roundTicks(Math.min(...known), Math.max(...known), 5) : [0, 1];
   const xTicks = chart.ticks ?? roundTicks(chart.first, chart.last, Math.min(chart.last, width / 70))
-    .filter(x => Number.isInteger(x) && x <= chart.last);
+    .filter(x => Number.isInteger(x) && x >= chart.first && x <= chart.last);
   const [low, high] = [yTicks[0], yTicks.at(-1)];
   const digits = Math.max(0, -Math.floor(Math.log10(yTicks[1] - yTicks[0]) + 1e-9));
   const x = value => frame.left + (frame.right - frame.left) * (chart.place(value) - chart.first) / (chart.last - chart.first);

@@ -14,10 +14,12 @@ function epochCurves(experiment, title, yLabel, format, lines, points = []) {
   const last = Math.max(1, experiment.epochs ?? 0, ...recorded);
   const xs = Array.from({length: last}, (_, i) => i + 1);
   return {
-    title, yLabel, ...format, xs, points, first: 0, last,
+    title, yLabel, ...format, xs, points,
+    first: last > 1 ? 1 : 0.5,
+    last: last > 1 ? last : 1.5,
     xLabel: 'epoch',
     place: x => x,
-    ticks: null,
+    ticks: last > 1 ? null : [1],
     series: lines.filter(line => runsOf(line.norm).length > 0).map(line => ({
       ...line,
       figures: xs.map(x => spread(runsOf(line.norm).map(run => epochsOf(run).find(record => record.epoch === x)?.[line.figure]))),

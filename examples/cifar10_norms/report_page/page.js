@@ -108,6 +108,7 @@ function buildPage() {
     place('banner', bannerText());
     document.getElementById('banner').hidden = false;
   }
+  place('subject', `on ${imagesName}`);
   place('status', statusLine(pauseButton));
   place('facts', factsLine());
   const sections = [publishedSection(state), overviewSection(state),
@@ -118,8 +119,8 @@ function buildPage() {
     make('a', {href: `#${section.id}`}, section.querySelector('h2').textContent.replace('Recipe ', ''))));
   place('footer', footerText());
   const ended = results.finished || results.interrupted || results.failed;
-  const subject = experiments.map(experiment => experiment.recipe).join(', ') || 'batch size';
-  document.title = `${ended ? '' : '\u25cf '}${subject} \u00b7 normalizations on CIFAR-10`;
+  const recipes = experiments.map(experiment => experiment.recipe).join(', ') || 'batch size';
+  document.title = `${ended ? '' : '\u25cf '}${recipes} \u00b7 normalizations on ${imagesName}`;
 
   history.scrollRestoration = 'manual';
   restorePlace(state);

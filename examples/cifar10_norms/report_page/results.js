@@ -5,6 +5,8 @@ const pictureData = JSON.parse(document.getElementById('pictures').textContent);
 const experiments = results.experiments ?? [];
 const classes = results.classes ?? [];
 
+const imagesName = results.synthetic ? 'synthetic textures' : 'CIFAR-10';
+
 /** The pictures whose bytes are in this page. */
 const pictures = (results.pictures ?? []).filter(picture => pictureData[picture.file]);
 
@@ -45,10 +47,11 @@ function figureAt(experiment, norm, epoch, name) {
 const bestFigure = (experiment, norm) =>
   spread(settledRuns(experiment, norm).map(run => Math.max(...epochsOf(run).map(record => record.test_acc).filter(isNumber))));
 
-const trainingSeconds = (experiment, norm) =>
-  norm.seconds_per_epoch ?? spread(runsOf(norm).flatMap(epochsOf).map(record => record.train_seconds));
-const trainingSpeed = (experiment, norm) =>
-  norm.images_per_second ?? spread(runsOf(norm).flatMap(epochsOf).map(record => record.images_per_second));
+/** A figure's mean over the epochs of each run, over the seeds. */
+const meanFigure = (norm, name) =>
+  spread(runsOf(norm).map(run => spread(epochsOf(run).map(record => record[name]))?.mean));
+const trainingSeconds = (experiment, norm) => norm.seconds_per_epoch ?? meanFigure(norm, 'train_seconds');
+const trainingSpeed = (experiment, norm) => norm.images_per_second ?? meanFigure(norm, 'images_per_second');
 
 /** Published accuracies, unless the data make any comparison meaningless. */
 const publishedOf = norm => (results.synthetic ? null : norm.published ?? null);

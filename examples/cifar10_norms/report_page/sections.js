@@ -10,10 +10,10 @@ function chartFrame(chart, charts) {
 
 const chartGrid = (list, charts) => make('div', {class: 'charts'}, list.map(chart => chartFrame(chart, charts)));
 
-/** A picture that a click shows in its own size. */
+/** A picture, which bears its title itself. A click changes between its own size and the page's width (see page.css). */
 function pictureButton(picture) {
   const button = make('button', {
-    type: 'button', class: 'picture', 'aria-pressed': 'false', title: 'Enlarge',
+    type: 'button', class: 'picture', 'aria-pressed': 'false', title: 'Change the size',
     onclick: () => button.setAttribute('aria-pressed', String(button.getAttribute('aria-pressed') !== 'true')),
   }, make('img', {src: pictureData[picture.file], alt: picture.title ?? picture.file}));
   return button;
@@ -201,8 +201,7 @@ function normDetails(experiment, norm, state, isFirst) {
         norm.confusion && make('div', {}, make('h4', {}, 'Confusion matrix'),
                                make('p', {class: 'soft small'}, worstConfusions(norm)),
                                confusionTable(`confusion-${experiment.recipe}-${norm.norm}`, norm)),
-        mistakes.length > 0 && make('div', {}, make('h4', {}, 'Misclassified test images'),
-                                    make('div', {class: 'pictures'}, mistakes.map(pictureButton))))));
+        mistakes.length > 0 && make('div', {class: 'pictures'}, mistakes.map(pictureButton)))));
   return details;
 }
 
@@ -273,9 +272,8 @@ function dataSection() {
   const list = pictures.filter(picture => picture.kind !== 'misclassified');
   if (list.length === 0) return null;
   return make('section', {id: 'data'}, make('h2', {}, 'The data'),
-    make('p', {class: 'soft'}, 'A click shows a picture in its full size.'),
-    make('div', {class: 'pictures'}, list.map(picture =>
-      make('div', {}, make('h3', {}, picture.title ?? picture.file), pictureButton(picture)))));
+    make('p', {class: 'soft'}, 'A click changes the size of a picture.'),
+    make('div', {class: 'pictures'}, list.map(pictureButton)));
 }
 
 function footerText() {

@@ -88,7 +88,7 @@ class ImageGrid {
       caption_lines = std::max(caption_lines, cell.caption.size());
       for (const std::string& line : cell.caption) caption_width = std::max(caption_width, font.width(line, size));
     }
-    const double widest = std::max(1.4 * static_cast<double>(picture_width), 6 * size);
+    const double widest = std::max(1.6 * static_cast<double>(picture_width), 6 * size);
     const Index cell_width = std::max(picture_width, static_cast<Index>(std::ceil(std::min(caption_width, widest))));
     const Index line_height = std::lround(font.line_height(size));
     const Index caption_height = caption_lines == 0 ? 0 : gap / 2 + static_cast<Index>(caption_lines) * line_height;
