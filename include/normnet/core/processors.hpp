@@ -1,6 +1,8 @@
 // How many processors this process may use: what its affinity and its container's quota leave of the machine.
 #pragma once
 
+#include <normnet/core/requirements.hpp>
+
 #include <algorithm>
 #include <cmath>
 #include <fstream>
