@@ -36,8 +36,8 @@ struct PassBody {
 #ifdef NORMNET_OPENMP_THREADS
 
 /// Finds out whether other programs keep the processors busy. At the end of a region OpenMP waits for all of its threads, also for
-/// those that have not been given a processor yet. Where that takes long, the next passes stay on one thread: first one pass, then
-/// twice as many each time it is tried again in vain.
+/// those that have not been given a processor yet. Where that takes long, the next passes stay on one thread: one pass at first, twice
+/// as many each time it takes long again, and half as many each time it does not.
 class BusyProcessors {
  public:
   /// Whether the pass that comes is one of these.
@@ -47,8 +47,8 @@ class BusyProcessors {
   void end() { end_ = Clock::now(); }
   void others_came() {
     const auto pass = end_ - begin_, waited = Clock::now() - end_;
-    const bool long_wait = waited > pass / 4;
-    next_ = long_wait ? std::min(2 * next_, 64) : 1;
+    const bool long_wait = waited > pass / 16;
+    next_ = long_wait ? std::min(2 * next_, 64) : std::max(next_ / 2, 1);
     left_alone_ = long_wait ? next_ / 2 : 0;
   }
 
