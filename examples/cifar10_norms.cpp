@@ -10,11 +10,8 @@
 #include <normnet/normnet.hpp>
 #include <normnet/train/stop_on_signal.hpp>
 
-#include <cerrno>
 #include <exception>
 #include <iostream>
-#include <string>
-#include <system_error>
 
 using namespace cifar10_norms;
 
@@ -26,14 +23,6 @@ void print_banner_if_synthetic(const Data& data) {
                "*  SYNTHETIC DATA: these images are computed textures, not CIFAR-10.         *\n"
                "*  No accuracy of this run can be compared with a published one.             *\n"
                "******************************************************************************\n";
-}
-
-// Throws Error where what the program printed has not arrived, as on a full disk.
-void check_standard_output() {
-  errno = 0;
-  if (std::cout.flush()) return;
-  const std::string reason = errno != 0 ? ": " + std::generic_category().message(errno) : "";
-  normnet::fail("cannot write to standard output", reason);
 }
 
 // Returns the exit code.
@@ -73,7 +62,7 @@ int main(int argc, char** argv) {
   try {
     const auto options = parse_options(argc, argv);
     const int code = options ? run(*options) : 0;
-    if (code == 0) check_standard_output();
+    if (code == 0 && !std::cout.flush()) normnet::fail("cannot write to standard output");  // as on a full disk
     return code;
   } catch (const UsageError& error) {
     std::cerr << "cifar10_norms: " << error.what() << "\n";

@@ -52,8 +52,7 @@ for arguments in recipes --help; do
   code=0
   "$program" $arguments >/dev/full 2>stderr || code=$?
   expect_same "exit code of $arguments on a full disk" "$code" 1
-  expect_same "message of $arguments on a full disk" "$(<stderr)" \
-    'cifar10_norms: cannot write to standard output: No space left on device'
+  expect_same "message of $arguments on a full disk" "$(<stderr)" 'cifar10_norms: cannot write to standard output'
 done
 : >a_file
 expect_error 1 'cifar10_norms: cannot write to "a_file/out": Not a directory' --synthetic --limit 20 --out a_file/out
