@@ -164,14 +164,28 @@ TEST_CASE("AdaptiveAvgPool2d averages PyTorch's regions") {
   CHECK(forward(global, Tensor<double>({1, 2, 1, 3}, {1, 2, 6, 4, 5, 9})) == Tensor<double>({1, 2, 1, 1}, {3, 6}));
 }
 
-TEST_CASE("Averages of floats keep the accuracy of a row") {
-  Tensor<float> x({1, 1, 200, 200}, 0.1f);
-  GlobalAvgPool2d<float> layer;
-  Batch<float> y(layer.output_shape(x.shape()));
-  layer.forward(Batch<float>::from(x), y, {});
-  // Two sums of 200 with an error of at most 50 roundings (four partial sums) and 200 roundings; a single sum of 40,000 is off by
-  // 1e-4.
-  CHECK(y.at(0, 0) == Approx(0.1).epsilon(1.5e-5));
+TEST_CASE("Averages of floats over many pixels are as exact as those over few") {
+  // The mean of a constant is that constant: sums of four are exact, and so are theirs in double. A sum in float is off by
+  // 2.5e-6.
+  const float tenth = 0.1f;
+  const Tensor<float> plane({2, 2, 224, 221}, tenth);
+  GlobalAvgPool2d<float> global;
+  CHECK(forward(global, plane) == Tensor<float>({2, 2, 1, 1}, tenth));
+  AdaptiveAvgPool2d<float> adaptive({3, 2});
+  CHECK(forward(adaptive, plane) == Tensor<float>({2, 2, 3, 2}, tenth));
+  AvgPool2d<float> average({.kernel_size = {100, 110}, .stride = {60, 50}});
+  CHECK(forward(average, plane) == Tensor<float>({2, 2, 3, 3}, tenth));
+
+  // Of other values, two roundings on the way to the sum and one of the result.
+  const Tensor<float> x = random_tensor<float>({3, 2, 70, 333}, 1, 0.5, 1);
+  GlobalAvgPool2d<double> exact;
+  CHECK(max_relative_difference(cast<double>(forward(global, x)), forward(exact, cast<double>(x))) < 3 * 0x1p-24);
+
+  // Small windows, which are summed in float, are about as good; odd extents, and the first that is not small.
+  for (const Shape& shape : {Shape{17, 3, 8, 8}, Shape{17, 3, 7, 7}, Shape{17, 3, 5, 13}, Shape{17, 3, 1, 67}}) {
+    const Tensor<float> small = random_tensor<float>(shape, 2, 0.5, 1);
+    CHECK(max_relative_difference(cast<double>(forward(global, small)), forward(exact, cast<double>(small))) < 8 * 0x1p-24);
+  }
 }
 
 TEST_CASE("Numbers worked out by hand") {

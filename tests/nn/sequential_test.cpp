@@ -512,8 +512,8 @@ TEST_CASE("the plan overwrites what nobody reads again", "[sequential]") {
 }
 
 TEST_CASE("what a layer reads of its own output is not overwritten", "[sequential]") {
-  // Dropout works in place and reads neither of its maps again, but the layer before reads its output: each layer that keeps it, at
-  // the top, in a chain within, behind a convolution that could compute it.
+  // Dropout works in place and reads neither of its maps again, but the layer before reads its output: each layer that keeps it,
+  // at the top, in a chain within, behind a convolution that could compute it.
   const auto build = [] {
     Sequential<float> within, net(1);
     within.add(Tanh<float>()).add(Dropout<float>(0.5)).add(Softmax<float>()).add(Dropout<float>(0.25));

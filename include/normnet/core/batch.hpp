@@ -33,7 +33,8 @@ struct Halo {
 ///
 /// What layers read and write is rows of packs: `row(block, channel, y)[x]`. The lanes past N of the last block are padding:
 /// blank images that travel along. In a gradient they are zero; no statistic, loss or result may read them.
-/// Borders are zero from the start, and nobody writes there.
+/// Borders are zero from the start, and nobody writes there. Several threads may read a batch at a time, or one may write; or
+/// several, to rows of their own.
 template <class T>
 class Batch {
  public:

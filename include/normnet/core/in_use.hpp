@@ -15,8 +15,8 @@ class InUse {
   InUse(const InUse&) noexcept {}
   InUse& operator=(const InUse&) noexcept { return *this; }
 
-  /// Throws Error when the flag is set. `label` returns what errors call the object, `kind` is what each thread should have of its
-  /// own.
+  /// Throws Error when the flag is set. `label` returns what errors call the object, `kind` is what each thread should have of
+  /// its own.
   template <class Label>
   void check(const Label& label, const char* kind) const {
     if (set_.load(std::memory_order_acquire)) refuse(label, kind);

@@ -40,7 +40,7 @@ inline double box_muller(std::uint32_t distance, std::uint32_t direction) {
 }  // namespace normnet_impl
 
 /// An endless table of random numbers, read by index. It has no state that moves: whoever draws chooses the index, and whoever
-/// needs a table of its own forks one. Copies are the same table.
+/// needs a table of its own forks one. Copies are the same table. Any number of threads may read one.
 class Random {
  public:
   explicit constexpr Random(std::uint64_t seed = 0) : key_(seed) {}

@@ -18,6 +18,7 @@
 namespace normnet {
 
 /// A dense tensor in row-major order: the last index varies fastest. A value: copied deeply, compared by shape and elements.
+/// Several threads may read one at a time, or one may write.
 template <class T>
 class Tensor {
  public:

@@ -37,6 +37,8 @@ struct LabelledBatch {
 ///
 /// The order of an epoch and the augmentation of its images are functions of the seed, the epoch and the image's index alone, so
 /// a run that starts in the middle sees what it would have seen.
+///
+/// A loader serves one thread at a time, and uses several to fill a batch. Several loaders may read one data set.
 template <class T>
 class DataLoader {
  public:

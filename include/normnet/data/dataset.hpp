@@ -14,7 +14,8 @@
 
 namespace normnet {
 
-/// Images of one size, a label for each, and the names of the classes. A regular value; its images never change.
+/// Images of one size, a label for each, and the names of the classes. A regular value; its images never change, so any
+/// number of threads may read them.
 class Dataset {
  public:
   struct Options {

@@ -70,7 +70,7 @@ class Residual;  // nn/residual.hpp
 /// parameters() if it has any; `gradient_check` (normnet/testing/gradient_check.hpp) proves the backward pass.
 ///
 /// A layer owns its parameters and the few statistics that its own backward pass needs; feature maps belong to the model, which
-/// passes them in. It may keep a pointer to neither.
+/// passes them in. It may keep a pointer to neither. It serves one thread at a time, and may use several in a pass.
 template <class T>
 class Layer {
  public:
@@ -135,8 +135,8 @@ class Layer {
   /// between layers inside of it, masks. Its input and output are the model's.
   virtual std::size_t activation_bytes() const { return 0; }
 
-  /// A new layer of this class with the same options. clone() calls it and copies parameters and buffers, so that a layer of your own
-  /// has one line of it:
+  /// A new layer of this class with the same options. clone() calls it and copies parameters and buffers, so that a layer of your
+  /// own has one line of it:
   ///
   ///     std::unique_ptr<Layer<T>> with_same_options() const override { return std::make_unique<Square>(options_); }
   ///
@@ -145,8 +145,8 @@ class Layer {
     fail(label(), ": cannot be cloned, for it does not override with_same_options()");
   }
 
-  /// A layer that equals this one and shares nothing with it: options, name, parameters with their gradients, and buffers. It has seen
-  /// no pass. Throws Error when this layer, or one within, has no with_same_options(), or one that makes another layer.
+  /// A layer that equals this one and shares nothing with it: options, name, parameters with their gradients, and buffers. It has
+  /// seen no pass. Throws Error when this layer, or one within, has no with_same_options(), or one that makes another layer.
   std::unique_ptr<Layer> clone() {
     std::unique_ptr<Layer> copy = with_same_options();
     const auto parameters_from = parameters(), parameters_to = copy->parameters();

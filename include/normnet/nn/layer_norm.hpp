@@ -5,6 +5,7 @@
 #include <normnet/nn/kernels/normalize.hpp>
 #include <normnet/nn/normalization_layer.hpp>
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -149,6 +150,11 @@ class LayerNorm final : public NormalizationLayer<T> {
   }
 
  private:
+  // Sums over the images and regions of a block.
+  struct Sums {
+    T dy, dy_xhat;
+  };
+
   // Features are channels of one pixel, so a normalized shape of one extent spans all channels there, and one row of an image.
   bool spans_channels(const Batch<T>& x) const { return x.shape().rank() == 2 || options_.normalized_shape.rank() == 3; }
   bool spans_rows(const Batch<T>& x) const { return x.shape().rank() == 2 || options_.normalized_shape.rank() >= 2; }
@@ -166,7 +172,10 @@ class LayerNorm final : public NormalizationLayer<T> {
     return ((c - rows.first_channel) * (rows.last_row - rows.first_row) + row - rows.first_row) * x.width();
   }
 
-  // Each block has its own sum for each weight, over its regions and then its lanes; those of the blocks are added in their order.
+  static constexpr Index few_regions = 64;  // that are summed in T alone
+
+  // Each block has its own sum for each weight, over its regions and then its lanes; those of many regions, and of the blocks,
+  // are added in double, in their order.
   void schedule_parameter_gradients(const Batch<T>& x, const Batch<T>& dy, BlockSchedule& schedule) {
     const normnet_impl::Region first = region(0, x);
     const Index channels = first.last_channel - first.first_channel;
@@ -174,6 +183,7 @@ class LayerNorm final : public NormalizationLayer<T> {
     schedule.each_share(x.channels(), channels, 4 * x.channels() / channels * x.plane(), [&](Index block, Index c) {
       const Index regions = regions_in(x), rows = region(0, x).last_row - region(0, x).first_row;
       Sums* sums = sums_.data() + block * weight_.value.size() + c * rows * x.width();
+      if (regions > few_regions) return sum_many_regions(x, dy, block, c, sums);
       for (Index row = 0; row < rows; ++row) {
         for (Index i = 0; i < x.width(); ++i, ++sums) {
           Pack<T> of_dy(T(0)), of_dy_xhat(T(0));
@@ -202,12 +212,30 @@ class LayerNorm final : public NormalizationLayer<T> {
     });
   }
 
-  normnet_impl::Moments<T>& moments_of(const Batch<T>& x, Index block, Index r) { return moments_[block * regions_in(x) + r]; }
+  // The sums of channel c of the regions in a block, in double over runs of a few regions.
+  void sum_many_regions(const Batch<T>& x, const Batch<T>& dy, Index block, Index c, Sums* sums) {
+    const Index regions = regions_in(x), rows = region(0, x).last_row - region(0, x).first_row;
+    for (Index row = 0; row < rows; ++row) {
+      for (Index i = 0; i < x.width(); ++i, ++sums) {
+        normnet_impl::LaneSum<T> of_dy, of_dy_xhat;
+        for (Index begin = 0; begin < regions; begin += few_regions) {
+          Pack<T> dy_run(T(0)), dy_xhat_run(T(0));
+          for (Index r = begin; r < std::min(begin + few_regions, regions); ++r) {
+            const normnet_impl::Region of_r = region(r, x);
+            const Index channel = of_r.first_channel + c, of_row = of_r.first_row + row;
+            const Pack<T> gradient = dy.row(block, channel, of_row)[i];
+            dy_run += gradient;
+            dy_xhat_run += gradient * moments_of(x, block, r).normalized(x.row(block, channel, of_row)[i]);
+          }
+          of_dy.add(dy_run);
+          of_dy_xhat.add(dy_xhat_run);
+        }
+        *sums = {static_cast<T>(of_dy.total(Pack<T>::lanes)), static_cast<T>(of_dy_xhat.total(Pack<T>::lanes))};
+      }
+    }
+  }
 
-  // Sums over the images and regions of a block.
-  struct Sums {
-    T dy, dy_xhat;
-  };
+  normnet_impl::Moments<T>& moments_of(const Batch<T>& x, Index block, Index r) { return moments_[block * regions_in(x) + r]; }
 
   Options options_;
   Parameter<T> weight_, bias_;

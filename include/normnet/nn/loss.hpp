@@ -20,7 +20,8 @@ struct LossTotal {
 
 namespace normnet::inline NORMNET_ABI {
 
-/// The base of every loss of classes: predictions N x C (or N x C x 1 x 1) against N labels in [0, C).
+/// The base of every loss of classes: predictions N x C (or N x C x 1 x 1) against N labels in [0, C). It serves one thread at a
+/// time.
 template <class T>
 class Loss {
  public:

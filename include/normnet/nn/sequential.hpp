@@ -28,6 +28,9 @@ namespace normnet::inline NORMNET_ABI {
 /// between its layers: what no backward pass reads again is overwritten in place, and a layer that needs a border of zeros around
 /// its input finds it there. A block of images passes through several layers at a time, while it is in the cache (`BlockSchedule`).
 ///
+/// A model serves one thread at a time, in evaluation, too: a pass writes to its memory. A second thread gets an Error; give each
+/// one a clone().
+///
 /// Layers are named by position, "0", "1", ..., unless add() is given a name; parameters and buffers carry dotted names,
 /// "conv1.weight".
 template <class T>
@@ -75,8 +78,8 @@ class Sequential final : public BlockLayer<T> {
   void eval() { train(false); }
   bool training() const { return training_; }
 
-  /// The model's output, valid until the next call. x must stay as it is until backward() is done; a temporary is kept by the model.
-  /// Throws Error when a layer cannot take its input.
+  /// The model's output, valid until the next call. x must stay as it is until backward() is done; a temporary is kept by the
+  /// model. Throws Error when a layer cannot take its input.
   const Batch<T>& forward(const Batch<T>& x) {
     const InUse::Scope use = begin_use();
     own_input_ = nullptr;
@@ -141,9 +144,9 @@ class Sequential final : public BlockLayer<T> {
     for (auto& [name, parameter] : parameters()) parameter->grad.fill(T(0));
   }
 
-  /// A model that equals this one and shares nothing with it: layers, names, parameters with their gradients, buffers, mode, seed() and
-  /// passes(). It trains to the same bits. No watcher sees it, and it needs an optimizer of its own; its first pass is a forward()
-  /// or inference(). Throws Error as Layer::clone() does, and while this model is in use.
+  /// A model that equals this one and shares nothing with it: layers, names, parameters with their gradients, buffers, mode,
+  /// seed() and passes(). It trains to the same bits. No watcher sees it, and it needs an optimizer of its own; its first pass is
+  /// a forward() or inference(). Throws Error as Layer::clone() does, and while this model is in use.
   Sequential clone() {
     in_use_.check([this] { return this->label(); }, own_model);
     return std::move(*Layer<T>::clone()->as_sequential());

@@ -18,7 +18,8 @@ namespace normnet::inline NORMNET_ABI {
 ///     net.forward(images); net.backward(...);  // adds the gradients
 ///     optimizer.step();
 ///
-/// It keeps pointers to the parameters: the model must outlive it and keep its layers.
+/// It keeps pointers to the parameters: the model must outlive it and keep its layers. It serves one thread at a time, that which
+/// uses the model.
 template <class T>
 class Optimizer {
  public:

@@ -11,7 +11,8 @@ namespace normnet::inline NORMNET_ABI {
 ///
 /// An epoch is whatever the caller counts: step() after every epoch for StepLR, MultiStepLR and CosineAnnealingLR, after every
 /// step of the optimizer for OneCycleLR. The rate depends on the epoch alone, not on the rate before, so an optimizer has one
-/// scheduler, and a set_lr() by hand lasts until the next step(). The optimizer must outlive it.
+/// scheduler, and a set_lr() by hand lasts until the next step(). The optimizer must outlive it. It serves one
+/// thread at a time, that which uses the optimizer.
 ///
 /// The rate that the optimizer has when the scheduler is made is the one that all others come from. So a run that goes on where
 /// another stopped makes its scheduler on an optimizer with the initial rate, then calls set_last_epoch().

@@ -88,7 +88,8 @@ enum class SchedulerInterval { epoch, step };
 ///     trainer.fit(data.train, data.test, {.epochs = 20, .batch_size = 128});
 ///
 /// For every batch: forward pass, loss, gradients to zero, backward pass, step. The same seeds give the same bits at any number
-/// of threads.
+/// of threads. A trainer, its network and its optimizer serve one thread at a time; several trainers may run side by side, each
+/// with a network of its own.
 template <class T>
 class Trainer {
  public:

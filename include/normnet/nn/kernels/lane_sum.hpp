@@ -99,7 +99,7 @@ NORMNET_INLINE Pack<T> accurate_sum(Index count, F f) {
   return total.mean(1);
 }
 
-/// Sums `Count` quantities over the pixels of many rows, per lane: in T over up to about 64 pixels, and those sums in double, so
+/// Sums `Count` quantities over the pixels of many rows, per lane: in T over up to 64 pixels, and those sums in double, so
 /// that the error of a sum over any number of pixels stays that of a short one.
 template <class T, std::size_t Count>
 class PixelSums {
@@ -107,16 +107,19 @@ class PixelSums {
   /// Calls add(i, partial) for every pixel i of a row; it adds the quantities of that pixel to partial[0], partial[1], ...
   template <class F>
   NORMNET_INLINE void add_row(Index width, F add) {
-    if (pending_ + width > 64) flush();
-    pending_ += width;
-    Index i = 0;
-    for (; i + 4 <= width; i += 4) {  // four of each, so that an addition does not wait for the one before
-      add(i, partial_[0]);
-      add(i + 1, partial_[1]);
-      add(i + 2, partial_[2]);
-      add(i + 3, partial_[3]);
+    for (Index begin = 0; begin < width; begin += at_once) {
+      const Index end = std::min(begin + at_once, width);
+      if (pending_ + end - begin > at_once) flush();
+      pending_ += end - begin;
+      Index i = begin;
+      for (; i + 4 <= end; i += 4) {  // four of each, so that an addition does not wait for the one before
+        add(i, partial_[0]);
+        add(i + 1, partial_[1]);
+        add(i + 2, partial_[2]);
+        add(i + 3, partial_[3]);
+      }
+      for (; i < end; ++i) add(i, partial_[0]);
     }
-    for (; i < width; ++i) add(i, partial_[0]);
   }
 
   /// The sum of each quantity over all rows.
@@ -126,6 +129,8 @@ class PixelSums {
   }
 
  private:
+  static constexpr Index at_once = 64;
+
   NORMNET_INLINE void flush() {
     if (pending_ == 0) return;
     for (std::size_t k = 0; k < Count; ++k) {
