@@ -155,7 +155,7 @@ stop_at() {
   shift 3
   env --default-signal=HUP "$program" "$@" >stdout 2>stderr &  # which a test under nohup ignores
   local pid=$!
-  while kill -0 $pid 2>/dev/null && ! compgen -G "$training/checkpoint-*.safetensors" >found; do sleep 0.01; done
+  while kill -0 $pid 2>/dev/null && ! (cd "$training" && compgen -G "checkpoint-*.safetensors") >found 2>&1; do sleep 0.01; done
   kill -s "$signal" $pid 2>/dev/null || true
   { wait $pid; } 2>/dev/null || code=$?
   expect_same "exit code after $signal at $training" "$code" "$expected_code"
